@@ -1,0 +1,97 @@
+"""What an archive is: a place that says which station-days it holds and reads their traces."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from seisflow.keys import Period, Window
+from seisflow.method import Method
+
+if TYPE_CHECKING:
+    import obspy
+    import pandas as pd
+
+__all__ = ["Archive", "Scan", "Traces", "read_traces", "scan_archive"]
+
+
+class Scan(NamedTuple):
+    """What a scan found.
+
+    Attributes
+    ----------
+    holdings : HOLDINGS table
+        A row for each file, channel group (network, station, location, band) and UTC day.
+    rejected : REJECTED table
+        A row for each file that could not be read, or not wholly. A damaged file whose readable
+        part is used stands in both tables.
+    """
+
+    holdings: pd.DataFrame
+    rejected: pd.DataFrame
+
+
+class Traces(NamedTuple):
+    """Decoded traces and what was noticed on the way.
+
+    Attributes
+    ----------
+    stream : obspy.Stream
+        Unmerged traces, cut to the window that was asked for.
+    problems : list of str
+        One line for each file that could not be read wholly; empty when all is well.
+    """
+
+    stream: obspy.Stream
+    problems: list[str]
+
+
+class Archive(Method):
+    """Base of every archive layout."""
+
+    room: ClassVar[str] = "archive"
+    neutral: ClassVar[frozenset[str]] = frozenset({"root"})
+
+    root: str
+    """Folder, or any URL that fsspec opens (s3://bucket/prefix)."""
+
+    @abstractmethod
+    def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:
+        """Return what lies in `period`; `stations` are patterns such as ``Z7.*``, None means all."""
+
+    @abstractmethod
+    def read(self, uris: Sequence[str], window: Window) -> Traces:
+        """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""
+
+
+def scan_archive(archive: Archive, period: Period, stations: Sequence[str] | None = None) -> Scan:
+    """Return what an archive holds in a period.
+
+    Parameters
+    ----------
+    archive : Archive
+    period : Period
+    stations : sequence of str, optional
+        Patterns ``NETWORK.STATION`` with ``*`` and ``?``; None means all.
+
+    Returns
+    -------
+    Scan
+        HOLDINGS and REJECTED tables, sorted.
+
+    Raises
+    ------
+    ArchiveError
+        If the root does not exist or can not be listed.
+    """
+    return archive.scan(period, stations)
+
+
+def read_traces(archive: Archive, uris: Sequence[str], window: Window) -> Traces:
+    """Return the traces of files of an archive that lie in a window, and what was noticed.
+
+    A file that is damaged gives what can be read of it and a line in `problems`; only when the
+    storage itself fails is an `ArchiveError` raised.
+    """
+    return archive.read(uris, window)

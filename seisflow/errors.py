@@ -1,0 +1,64 @@
+"""The errors seisflow raises: each is a `SeisflowError` and also the fitting builtin.
+
+A message says what failed, for which key, what was found, what is allowed and what to do next.
+`permanent` tells the run engine whether trying the same unit again can help.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArchiveError",
+    "DependencyError",
+    "LeaseError",
+    "MetadataError",
+    "SeisflowError",
+    "TableError",
+    "VelocityModelError",
+    "WaveformError",
+    "WeightsError",
+    "WorkflowError",
+]
+
+
+class SeisflowError(Exception):
+    """Base of every error seisflow raises on purpose."""
+
+    permanent: bool = True
+
+
+class WorkflowError(SeisflowError, ValueError):
+    """A workflow file, method name or parameter is wrong."""
+
+
+class TableError(SeisflowError, ValueError):
+    """A table does not follow its schema."""
+
+
+class ArchiveError(SeisflowError, OSError):
+    """An archive or one of its files can not be read."""
+
+    permanent = False
+
+
+class MetadataError(SeisflowError, LookupError):
+    """Station coordinates, epochs or responses are missing or contradict each other."""
+
+
+class WaveformError(SeisflowError, ValueError):
+    """Traces can not be turned into a station-day dataset."""
+
+
+class WeightsError(SeisflowError, OSError):
+    """Weights of a network can not be found or do not fit the network."""
+
+
+class VelocityModelError(SeisflowError, ValueError):
+    """A velocity model is not physical or can not be read."""
+
+
+class DependencyError(SeisflowError, ImportError):
+    """An optional package is not installed."""
+
+
+class LeaseError(SeisflowError, RuntimeError):
+    """Another driver holds the run."""

@@ -1,0 +1,67 @@
+"""What a picker is: parameters that turn a station-day of waveforms into picks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from seisflow.method import Method
+from seisflow.tables import PICKS, pick_ids, validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from seisflow.keys import Window
+
+__all__ = ["Picker", "pick_phases"]
+
+
+class Picker(Method):
+    """Base of every picker."""
+
+    room: ClassVar[str] = "picking"
+
+    @property
+    @abstractmethod
+    def margin_s(self) -> float:
+        """Seconds of waveform needed on each side of a window, so that its picks do not depend on the cut."""
+
+    @property
+    @abstractmethod
+    def sampling_rate_hz(self) -> float | None:
+        """Sampling rate the waveforms must have, or None where any will do."""
+
+    @abstractmethod
+    def pick(self, waveforms: xr.Dataset) -> pd.DataFrame:
+        """Return picks: columns phase, time, probability, amplitude, polarity; the rest is filled in."""
+
+
+def pick_phases(waveforms: xr.Dataset, picker: Picker, window: Window | None = None) -> pd.DataFrame:
+    """Pick P and S onsets in the waveforms of one station.
+
+    Parameters
+    ----------
+    waveforms : xarray.Dataset
+        `waveform(component, time)` float32, gaps NaN, with the scalar coordinates network, station,
+        location and band.
+    picker : Picker
+    window : Window, optional
+        Keep only picks in ``[start, end)``. Give `waveforms` the picker's `margin_s` on both sides
+        of it: then neighbouring windows give every pick exactly once.
+
+    Returns
+    -------
+    pandas.DataFrame
+        PICKS table sorted by time, then phase.
+    """
+    picks = picker.pick(waveforms)
+    for name in ("network", "station", "location", "band"):
+        picks[name] = str(waveforms.coords[name].item())
+    picks["method"] = picker.name
+    if window is not None:
+        times = picks["time"].to_numpy(dtype="datetime64[ns]")
+        picks = picks[window.holds(times)]
+    picks = picks.sort_values(["time", "phase"], ignore_index=True)
+    picks["pick_id"] = pick_ids(picks)
+    return validate(picks, PICKS)
