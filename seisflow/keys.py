@@ -94,9 +94,9 @@ class Window:
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Window(start, end) if start < end else None
 
-    def holds(self, times: NDArray[np.datetime64]) -> NDArray[np.bool_]:
-        """Return for each time (datetime64) whether it lies in ``[start, end)``."""
-        inside: NDArray[np.bool_] = (times >= self.start) & (times < self.end)
+    def holds(self, times: NDArray[np.datetime64] | np.datetime64) -> NDArray[np.bool_]:
+        """Return for each time (datetime64, an array or one) whether it lies in ``[start, end)``."""
+        inside: NDArray[np.bool_] = (times >= self.start) & (times < self.end)  # type: ignore[assignment]
         return inside
 
     def days(self) -> Iterator[np.datetime64]:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seisflow.errors import WorkflowError
 
-__all__ = ["Method", "available", "build", "explain", "lookup"]
+__all__ = ["Method", "available", "build", "describe", "explain", "lookup", "rooms"]
 
 
 class Method(BaseModel):
@@ -38,7 +38,7 @@ class Method(BaseModel):
         Fields without effect on the result (batch size, threads); they never enter a fingerprint.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     room: ClassVar[str] = ""
     name: ClassVar[str] = ""
@@ -149,3 +149,28 @@ def _methods_in(module_name: str, room: str) -> dict[str, type[Method]]:
         and value.room == room
         and value.name
     }
+
+
+def rooms() -> list[str]:
+    """Return the rooms that have methods to choose from."""
+    return ["archive", "picking", "association", "location", "export", "deploy"]
+
+
+def describe(room: str) -> str:
+    """Return the methods of a room as text: each parameter with type, default and meaning.
+
+    Raises
+    ------
+    WorkflowError
+        If there is no such room.
+    """
+    if room not in rooms():
+        raise WorkflowError(f"unknown room '{room}'; allowed are {', '.join(rooms())}")
+    lines = [f"{room}:"]
+    for name, method in available(room).items():
+        about = (method.__doc__ or "").strip().splitlines()
+        lines.append(f"  {name}  {about[0] if about else ''}")
+        for key, field in method.model_fields.items():
+            default = "needed" if field.is_required() else repr(field.get_default(call_default_factory=True))
+            lines.append(f"    {key} = {default}  {' '.join((field.description or '').split())}".rstrip())
+    return "\n".join(lines)

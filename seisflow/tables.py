@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASSIGNMENTS",
+    "AVAILABILITY",
     "EVENTS",
     "HOLDINGS",
     "LEDGER",
     "PICKS",
+    "PLAN",
     "REJECTED",
     "SCHEMAS",
     "STATIONS",
@@ -113,6 +115,18 @@ PICKS = _schema(
     _field("polarity", TEXT, "up, down or '' where undetermined"),
     _field("method", TEXT, "name of the picker"),
 )
+AVAILABILITY = _schema(
+    "AVAILABILITY",
+    "How much of a station-day there is: a row for each station-day that was read.",
+    _NETWORK,
+    _STATION,
+    _LOCATION,
+    _BAND,
+    _field("day", pa.date32(), "UTC day"),
+    _field("components", TEXT, "components there are, e.g. ZNE"),
+    _field("fraction", F64, "samples present of those the window should hold, mean over components, 0 to 1"),
+    _field("n_gaps", I32, "gaps of the vertical, or of the first component there is"),
+)
 EVENTS = _schema(
     "EVENTS",
     "Earthquakes: one row an event, located or not; `status` says which.",
@@ -159,9 +173,16 @@ LEDGER = _schema(
     _field("versions", TEXT, "seisflow and method version"),
 )
 
+PLAN = _schema(
+    "PLAN",
+    "What a run has to compute: a row for each unit of work of each stage.",
+    _field("stage", TEXT, "stage of the run"),
+    _field("unit", TEXT, "unit of work, e.g. Z7.DYJN.2014-08-24"),
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     schema.metadata[b"table"].decode(): schema
-    for schema in (HOLDINGS, REJECTED, STATIONS, PICKS, EVENTS, ASSIGNMENTS, LEDGER)
+    for schema in (HOLDINGS, REJECTED, STATIONS, PICKS, AVAILABILITY, EVENTS, ASSIGNMENTS, LEDGER, PLAN)
 }
 
 

@@ -1,0 +1,262 @@
+"""The command line: parses, calls, prints. Everything heavy is imported by the command that uses it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from seisflow.errors import SeisflowError
+
+if TYPE_CHECKING:
+    from seisflow.workflow import Workflow
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="seisflow",
+    help="Reprocess whole seismic network archives: waveforms to picks, events and hypocentres.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="BLOCK.KEY=VALUE", help="Replace a setting.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON at the end.")]
+Picks = Annotated[Path, typer.Option("--picks", help="PICKS table: Parquet, or CSV network,station,phase,time.")]
+StationsFile = Annotated[Path, typer.Option("--stations", help="StationXML file or folder, or CSV.")]
+VelocityFile = Annotated[Path, typer.Option("--velocity", help="CSV with depth_km, vp, vs.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the resulting tables.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; bad input ends with status 2 and one clear message."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(standalone_mode=True)
+    except SeisflowError as error:
+        typer.secho(f"seisflow: {error}", fg="red", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.secho("seisflow: interrupted; the same command goes on where it stopped", fg="yellow", err=True)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from seisflow import __version__
+
+        typer.echo(f"seisflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Take the options that stand before any command."""
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where archive and result go.")] = Path("seisflow-demo"),
+    as_json: AsJson = False,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic archive.")] = 1,
+) -> None:
+    """Make a synthetic network-day with known truth, run the whole workflow on it, and compare."""
+    from seisflow.demo import run_demo
+
+    raise typer.Exit(run_demo(folder, seed=seed, as_json=as_json))
+
+
+@app.command()
+def check(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Check a workflow file and print every parameter, defaults included."""
+    import yaml
+
+    loaded = _load(workflow, settings)
+    typer.echo(yaml.safe_dump(loaded.parameters(), sort_keys=False).rstrip())
+    typer.secho(f"{workflow} is valid", fg="green", err=True)
+
+
+@app.command()
+def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Say what a workflow would compute: units, bytes, what is done already, and estimated time."""
+    from seisflow.run.plan import make_plan
+
+    made = make_plan(_load(workflow, settings))
+    typer.echo(f"{made.workflow.name}: {made.workflow.period}")
+    n_stations = len(made.holdings.groupby(["network", "station"]))
+    typer.echo(f"archive: {n_stations} stations, {made.n_bytes / 1e9:.2f} GB, {len(made.rejected)} unreadable files")
+    for stage in made.stages:
+        done = [entry for entry in stage.entries.values() if entry.done]
+        names = {unit.name for unit in stage.units}
+        known = [entry.seconds for entry in done]
+        left = len(names) - len(names & {entry.unit for entry in done})
+        hours = f", about {left * sum(known) / len(known) / 3600:.2f} core-hours left" if known else ""
+        typer.echo(f"{stage.stage.name:<12} {len(names)} units, {left} left{hours}")
+
+
+@app.command()
+def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = False) -> None:
+    """Run a workflow, or go on where an earlier run stopped. Status 1 if some units failed."""
+    from rich.console import Console
+
+    from seisflow.run import run_workflow
+    from seisflow.run.progress import ProgressDisplay
+    from seisflow.run.reporting import report_run
+
+    loaded = _load(workflow, settings)
+    console = Console(stderr=True)
+    with loaded.deployment.connect() as client:  # type: ignore[attr-defined]
+        if client is not None:
+            console.print(f"dashboard: {client.dashboard_link}")
+        with ProgressDisplay(console) as progress:
+            done = run_workflow(loaded, client, progress.update)
+    page = report_run(loaded)
+    for stage in done.stages:
+        typer.echo(
+            f"{stage.name:<12} {stage.computed} computed, {stage.kept} kept, {stage.failed} failed, {stage.n_rows} rows"
+        )
+    if len(done.failures):
+        typer.secho(f"{len(done.failures)} failures; see: seisflow failures {workflow}", fg="yellow", err=True)
+    typer.echo(f"tables: {done.tables}\nreport: {page}")
+    if as_json:
+        stages = {s.name: {"computed": s.computed, "kept": s.kept, "failed": s.failed, "rows": s.n_rows} for s in done.stages}
+        typer.echo(json.dumps({"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages}))
+    raise typer.Exit(done.exit_status)
+
+
+@app.command()
+def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = False) -> None:
+    """Say how far a run is, from its ledger: from anywhere, also after the driver died."""
+    from dataclasses import asdict
+
+    from seisflow.run.status import read_status
+    from seisflow.run.store import Store
+
+    found = read_status(Store(Path(_load(workflow, settings).output)))
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    driver = f"held by process {found.driver['pid']} on {found.driver['host']}" if found.driver else "no driver at work"
+    typer.echo(f"{found.name}: {driver}")
+    for s in found.stages:
+        typer.echo(f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows")
+    if found.rejected_files:
+        typer.echo(f"{found.rejected_files} files could not be read, or not wholly")
+
+
+@app.command()
+def failures(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    notes: Annotated[bool, typer.Option(help="Also units that are done, but where something was noticed.")] = False,
+) -> None:
+    """List every unit that failed and every unreadable file, with the reason."""
+    from seisflow.run.status import read_ledger
+    from seisflow.run.store import Store
+
+    ledger = read_ledger(Store(Path(_load(workflow, settings).output)))
+    shown = ledger[(ledger["status"] == "failed") | (notes & (ledger["reason"] != ""))]
+    for row in shown.to_dict("records"):
+        typer.echo(f"{row['stage']}\t{row['unit']}\t{row['status']}\t{row['reason']}")
+    n_failed = int((ledger["status"] == "failed").sum())
+    typer.secho(f"{n_failed} failed", fg="yellow" if n_failed else "green", err=True)
+
+
+@app.command()
+def report(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Write the HTML report of a run: one file that needs nothing else."""
+    from seisflow.run.reporting import report_run
+
+    typer.echo(report_run(_load(workflow, settings)))
+
+
+@app.command()
+def export(
+    workflow: WorkflowFile,
+    out: OutFolder,
+    form: Annotated[str, typer.Option("--format", help="See: seisflow methods export.")] = "quakeml",
+    settings: Settings = None,
+) -> None:
+    """Write the catalogue of a run in a format of the field."""
+    from seisflow.export import export_catalog
+    from seisflow.method import build
+    from seisflow.run.results import read_catalog
+    from seisflow.run.store import Store
+    from seisflow.tables import STATIONS, read_table
+
+    tables = Store(Path(_load(workflow, settings).output)).tables
+    catalog = read_catalog(tables)
+    exporter: Any = build("export", form, "--format")
+    for path in export_catalog(catalog, read_table(tables / "stations.parquet", STATIONS), exporter, out):
+        typer.echo(path)
+
+
+@app.command()
+def methods(room: Annotated[str | None, typer.Argument(help="One room only, e.g. picking.")] = None) -> None:
+    """List the methods there are, with their parameters and defaults."""
+    from seisflow.method import describe, rooms
+
+    for name in [room] if room else rooms():
+        typer.echo(describe(name))
+
+
+@app.command()
+def pick(
+    files: Annotated[list[Path], typer.Argument(help="Waveform files of any stations.")],
+    out: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
+    picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "stalta",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+) -> None:
+    """Pick phases in plain waveform files."""
+    from seisflow.plain import pick_files
+
+    typer.echo(f"{pick_files(files, out, picker, settings or [])} picks in {out}")
+
+
+@app.command()
+def associate(
+    picks: Picks,
+    stations: StationsFile,
+    velocity: VelocityFile,
+    out: OutFolder,
+    associator: Annotated[str, typer.Option(help="See: seisflow methods association.")] = "pyocto",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+) -> None:
+    """Associate a table of picks into events."""
+    from seisflow.plain import associate_files
+
+    typer.echo(associate_files(picks, stations, velocity, out, associator, settings or []))
+
+
+@app.command()
+def locate(
+    catalog: Annotated[Path, typer.Option("--catalog", help="Folder with events, assignments and picks tables.")],
+    stations: StationsFile,
+    velocity: VelocityFile,
+    out: OutFolder,
+    locator: Annotated[str, typer.Option(help="See: seisflow methods location.")] = "nonlinear",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+) -> None:
+    """Locate the events of a folder of tables."""
+    from seisflow.plain import locate_files
+
+    typer.echo(locate_files(catalog, stations, velocity, out, locator, settings or []))
+
+
+def _load(path: Path, settings: list[str] | None) -> Workflow:
+    from seisflow.workflow import load_workflow
+
+    return load_workflow(path, settings or [])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Single stages on plain files: what the commands ``pick``, ``associate`` and ``locate`` do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from seisflow.archive import read_stations
+from seisflow.association import Associator, associate_picks
+from seisflow.earth import VelocityModel
+from seisflow.errors import ArchiveError, WaveformError, WorkflowError
+from seisflow.export import export_catalog
+from seisflow.keys import Period, StationDay
+from seisflow.location import Locator, locate_events
+from seisflow.method import build
+from seisflow.picking import Picker, pick_phases
+from seisflow.run.results import read_catalog
+from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, Catalog, concatenate, read_table, write_parquet
+from seisflow.waveforms import Preparation, prepare_waveforms
+
+__all__ = ["associate_files", "locate_files", "pick_files"]
+
+
+def pick_files(files: Sequence[Path], out: Path, picker: str, settings: Sequence[str]) -> int:
+    """Pick phases in waveform files, station-day by station-day; return how many were found.
+
+    Raises
+    ------
+    ArchiveError
+        If no waveforms can be read from the files.
+    """
+    method = cast(Picker, _method("picking", picker, settings))
+    rate_hz = method.sampling_rate_hz
+    preparation = Preparation(sampling_rate_hz=rate_hz) if rate_hz else Preparation(sampling_rate_hz=None)
+    found = [
+        pick_phases(waveforms, method, key.window) for key, waveforms in _station_days(files, preparation, method)
+    ]
+    picks = concatenate(found, PICKS).sort_values(["time", "pick_id"], ignore_index=True)
+    _write(picks, out)
+    return len(picks)
+
+
+def associate_files(
+    picks: Path, stations: Path, velocity: Path, out: Path, associator: str, settings: Sequence[str]
+) -> str:
+    """Associate a table of picks; write events, assignments and picks; return a line that says how many."""
+    method = cast(Associator, _method("association", associator, settings))
+    sites = read_stations(str(stations))
+    catalog = associate_picks(read_table(picks, PICKS), sites, method, VelocityModel.read(velocity))
+    _write_catalog(catalog, sites, out)
+    n_events, n_assigned = len(catalog.events), len(catalog.assignments)
+    if not n_events:
+        from seisflow.association.stitching import explain_empty
+
+        return f"no events: {explain_empty(catalog.picks, sites, method)}"
+    return f"{n_events} events with {n_assigned} of {len(catalog.picks)} picks in {out}"
+
+
+def locate_files(
+    catalog: Path, stations: Path, velocity: Path, out: Path, locator: str, settings: Sequence[str]
+) -> str:
+    """Locate the events of a folder of tables; write them; return a line that says how many."""
+    method = cast(Locator, _method("location", locator, settings))
+    sites = read_stations(str(stations))
+    located = locate_events(read_catalog(catalog), sites, VelocityModel.read(velocity), method)
+    _write_catalog(located, sites, out)
+    n_located = int((located.events["status"] == "located").sum())
+    return f"{n_located} of {len(located.events)} events located, in {out}"
+
+
+def _method(room: str, name: str, settings: Sequence[str]) -> Any:
+    """Return a method from its name and ``key=value`` settings."""
+    block: dict[str, Any] = {"method": name}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise WorkflowError(f"--set {setting}: write it as key=value")
+        block[key.strip()] = yaml.safe_load(text)
+    return build(room, block, room)
+
+
+def _station_days(files: Sequence[Path], preparation: Preparation, picker: Picker) -> Iterator[tuple[StationDay, Any]]:
+    """Yield every station-day of some files with its waveforms, margins included."""
+    import obspy
+
+    from seisflow.archive.decode import decode_file
+
+    traces: dict[tuple[str, str], obspy.Stream] = {}
+    problems: list[str] = []
+    for file in files:
+        decoded = decode_file(str(file))
+        problems += decoded.problems
+        for trace in decoded.stream:
+            code = (trace.stats.network, trace.stats.station)
+            traces.setdefault(code, obspy.Stream()).append(trace)
+    if not traces:
+        raise ArchiveError(f"no waveforms in {len(files)} files: {'; '.join(problems[:5])}")
+    for (network, station), stream in sorted(traces.items()):
+        first = min(trace.stats.starttime for trace in stream)
+        last = max(trace.stats.endtime for trace in stream)
+        period = Period(np.datetime64(first.ns, "ns"), np.datetime64(last.ns + 1, "ns"))
+        for day in period.days():
+            key = StationDay(network, station, period.window_of(day))
+            wide = key.window.widened(picker.margin_s)
+            try:
+                yield key, prepare_waveforms(stream.copy(), preparation, wide, _nowhere(network, station), None)
+            except WaveformError:
+                continue
+
+
+def _nowhere(network: str, station: str) -> Mapping[str, Any]:
+    """Return a site without coordinates: picking needs none."""
+    place = dict.fromkeys(("latitude", "longitude", "elevation_m"), float("nan"))
+    return {"network": network, "station": station, "location": "", **place}
+
+
+def _write(picks: pd.DataFrame, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".parquet":
+        write_parquet(picks, out, PICKS)
+    else:
+        picks.assign(time=picks["time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")).to_csv(out, index=False)
+
+
+def _write_catalog(catalog: Catalog, stations: pd.DataFrame, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table, schema in zip(Catalog._fields, catalog, (EVENTS, ASSIGNMENTS, PICKS), strict=True):
+        write_parquet(table, out / f"{name}.parquet", schema)
+    export_catalog(catalog, stations, cast(Any, build("export", "csv")), out)

@@ -1,0 +1,188 @@
+"""The driver: keeps the workers busy with what is left to do, until nothing is.
+
+The number of tasks in flight is bounded; a unit starts as soon as the units it needs have an
+outcome; an outcome is in the ledger before the driver hears of it, so a driver may die at any time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from seisflow.run.executor import Done, Executor
+from seisflow.run.ledger import Entry, now
+from seisflow.run.plan import Plan, StagePlan
+from seisflow.run.task import MAX_ATTEMPTS, task_name
+from seisflow.run.units import Job, Source, Unit, digest
+
+if TYPE_CHECKING:
+    from seisflow.run.stages import Stage
+
+__all__ = ["StageState", "execute"]
+
+
+@dataclass
+class StageState:
+    """How far a stage is.
+
+    Attributes
+    ----------
+    entries : dict
+        Newest ledger entry of each unit of the plan that has an outcome in this run or before.
+    computed : int
+        Units computed in this run.
+    kept : int
+        Units found done in the ledger.
+    """
+
+    plan: StagePlan
+    entries: dict[str, Entry] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+    ready: deque[Job] = field(default_factory=deque)
+    computed: int = 0
+    kept: int = 0
+
+    @property
+    def total(self) -> int:
+        """Units of the plan."""
+        return len(self.plan.units)
+
+    @property
+    def failed(self) -> list[Entry]:
+        """Entries of units that failed."""
+        return [entry for entry in self.entries.values() if entry.status == "failed"]
+
+
+def execute(
+    plan: Plan, executor: Executor, units_per_task: int, on_progress: Callable[[Sequence[StageState]], None]
+) -> list[StageState]:
+    """Compute what is left of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    executor : Executor
+    units_per_task : int
+        Units that share a part and a ledger record.
+    on_progress : callable
+        Told the states after every task.
+
+    Returns
+    -------
+    list of StageState
+        One a stage, every unit with an outcome.
+    """
+    driver = _Driver(plan, executor, units_per_task)
+    driver.start()
+    on_progress(driver.states)
+    while driver.fill():
+        driver.settle(executor.next_done())
+        on_progress(driver.states)
+    return driver.states
+
+
+class _Driver:
+    """Which units are ready, in flight and done."""
+
+    def __init__(self, plan: Plan, executor: Executor, units_per_task: int) -> None:
+        self.plan = plan
+        self.executor = executor
+        self.units_per_task = units_per_task
+        self.states = [StageState(stage_plan) for stage_plan in plan.stages]
+        self.below: list[dict[str, list[Unit]]] = [{} for _ in self.states]
+        self.in_flight = 0
+
+    def start(self) -> None:
+        """Find what waits for what, and release the units that wait for nothing."""
+        for level, state in enumerate(self.states):
+            for unit in state.plan.units:
+                state.missing[unit.name] = len(unit.needs)
+                for need in unit.needs:
+                    self.below[level - 1].setdefault(need, []).append(unit)
+        for level, state in enumerate(self.states):
+            for unit in state.plan.units:
+                if not unit.needs:
+                    self._release(level, unit)
+
+    def fill(self) -> bool:
+        """Submit ready jobs up to the capacity, deepest stage first; return whether any task is in flight."""
+        for state in reversed(self.states):
+            while state.ready and self.in_flight < self.executor.capacity:
+                self._submit(state.plan.stage, self._batch(state))
+        return self.in_flight > 0
+
+    def _batch(self, state: StageState) -> list[Job]:
+        """Take the next jobs of a task; a job that is tried again goes alone."""
+        jobs = [state.ready.popleft()]
+        while jobs[0].attempt == 1 and state.ready and len(jobs) < self.units_per_task:
+            if state.ready[0].attempt > 1:
+                break
+            jobs.append(state.ready.popleft())
+        return jobs
+
+    def _submit(self, stage: Stage, jobs: Sequence[Job]) -> None:
+        self.executor.submit(stage, self.plan.store, jobs)
+        self.in_flight += 1
+
+    def settle(self, done: Done) -> None:
+        """Take in a task that ended."""
+        self.in_flight -= 1
+        level = next(n for n, state in enumerate(self.states) if state.plan.stage is done.stage)
+        if done.error is not None or done.result is None:
+            self._survive(level, done)
+            return
+        self.states[level].ready.extendleft(done.result.again)
+        for entry in done.result.entries:
+            self._finish(level, entry)
+
+    def _survive(self, level: int, done: Done) -> None:
+        """Try the units of a task that died one by one; record one that died alone, too, as failed."""
+        state, jobs = self.states[level], done.jobs
+        if len(jobs) > 1 or jobs[0].attempt < MAX_ATTEMPTS:
+            state.ready.extendleft(replace(job, attempt=job.attempt + 1) for job in jobs)
+            return
+        reason = f"{type(done.error).__name__}: {done.error}"
+        entry = Entry(
+            done.stage.name, jobs[0].unit.name, "failed", reason, jobs[0].inputs, attempts=jobs[0].attempt, finished=now()
+        )
+        state.plan.ledger.record(f"{task_name(done.stage, jobs)}-died", [entry])
+        self._finish(level, entry)
+
+    def _finish(self, level: int, entry: Entry) -> None:
+        self.states[level].computed += 1
+        self._announce(level, entry)
+
+    def _announce(self, level: int, entry: Entry) -> None:
+        """Note the outcome of a unit and release the units that waited for it alone."""
+        self.states[level].entries[entry.unit] = entry
+        for unit in self.below[level].get(entry.unit, ()):
+            below = self.states[level + 1]
+            below.missing[unit.name] -= 1
+            if below.missing[unit.name] == 0:
+                self._release(level + 1, unit)
+
+    def _release(self, level: int, unit: Unit) -> None:
+        """Make a unit's job ready, unless the ledger has it done from the same inputs."""
+        state = self.states[level]
+        job = self._job(level, unit)
+        known = state.plan.entries.get(unit.name)
+        if known is not None and known.done and known.inputs == job.inputs:
+            state.kept += 1
+            self._announce(level, known)
+        else:
+            state.ready.append(job)
+
+    def _job(self, level: int, unit: Unit) -> Job:
+        if not unit.needs:
+            return Job(unit, inputs=unit.inputs)
+        entries = [self.states[level - 1].entries[need] for need in unit.needs]
+        sources = tuple(Source(entry.unit, entry.part) for entry in entries if entry.part)
+        return Job(unit, sources, digest(self._content(entries)))
+
+    def _content(self, entries: Iterable[Entry]) -> Iterable[object]:
+        """Yield what a unit below depends on: the rows of the units above, and where stations stand."""
+        yield self.plan.sites
+        for entry in entries:
+            yield entry.unit, entry.checksum if entry.done else entry.status

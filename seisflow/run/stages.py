@@ -1,0 +1,229 @@
+"""The stages and their order: what a unit of each computes, and what it needs from the one above.
+
+This is the only place that knows the order. A stage's fingerprint hashes its method and the
+fingerprint of the stage above, and names its output folder: a changed threshold redoes that stage
+and those below, nothing above.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from seisflow.errors import MetadataError
+from seisflow.keys import NetworkDay, Window
+from seisflow.run.units import Job, Unit, digest
+from seisflow.tables import ASSIGNMENTS, AVAILABILITY, EVENTS, PICKS, Catalog
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import xarray as xr
+
+    from seisflow.run.parts import Parts
+    from seisflow.workflow import Workflow
+
+__all__ = ["Association", "Location", "Outcome", "Picking", "Stage", "stages_of"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a unit gave: its tables by name, and a note on what was noticed ('' for nothing)."""
+
+    tables: Mapping[str, pd.DataFrame]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Stage(ABC):
+    """One stage of a workflow.
+
+    Attributes
+    ----------
+    workflow : Workflow
+    above : Stage, optional
+        The stage whose rows this one reads.
+    """
+
+    workflow: Workflow
+    above: Stage | None = None
+
+    name: ClassVar[str]
+    schemas: ClassVar[Mapping[str, pa.Schema]]
+    version: ClassVar[int] = 1
+
+    @property
+    @abstractmethod
+    def identity(self) -> list[Any]:
+        """What decides the result of the stage, apart from its inputs."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of identity, version and the fingerprint of the stage above."""
+        above = self.above.fingerprint if self.above else ""
+        return digest([self.name, self.version, *self.identity, above])
+
+    @abstractmethod
+    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
+        """Yield the units of the stage, given the station-days there are."""
+
+    @abstractmethod
+    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+        """Compute one unit; `parts` reads the rows of the stage above."""
+
+
+class Picking(Stage):
+    """Waveforms of a station-day to picks."""
+
+    name = "picking"
+    schemas: ClassVar = {"picks": PICKS, "availability": AVAILABILITY}
+
+    @property
+    def identity(self) -> list[Any]:
+        workflow = self.workflow
+        return [workflow.picking.identity(), workflow.preparation.identity(), workflow.archive.identity()]
+
+    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
+        yield from station_days
+
+    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+        from seisflow.archive import read_traces
+        from seisflow.archive.stations import read_inventory
+        from seisflow.picking import pick_phases
+        from seisflow.waveforms import prepare_waveforms
+
+        workflow, key = self.workflow, job.unit.key
+        site = _site(stations, key)
+        wide = key.window.widened(workflow.picking.margin_s)
+        traces = read_traces(workflow.archive, job.unit.uris, wide)
+        inventory = None
+        if workflow.preparation.remove_response != "none":
+            inventory = read_inventory(workflow.stations.inventory)
+        waveforms = prepare_waveforms(traces.stream, workflow.preparation, wide, site, inventory)
+        picks = pick_phases(waveforms, workflow.picking, key.window)
+        notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
+        return Outcome({"picks": picks, "availability": _availability(waveforms, key.window)}, "; ".join(notes))
+
+
+class Association(Stage):
+    """Picks of a network-day to events."""
+
+    name = "association"
+    schemas: ClassVar = {"events": EVENTS, "assignments": ASSIGNMENTS, "picks": PICKS}
+
+    @property
+    def identity(self) -> list[Any]:
+        workflow = self.workflow
+        assert workflow.association is not None and workflow.velocity is not None
+        return [workflow.association.identity(), workflow.velocity.model_dump_json()]
+
+    @cached_property
+    def margin_s(self) -> float:
+        """Seconds of picks that a network-day needs on both sides."""
+        from seisflow.association.stitching import stitching_margin_s
+
+        assert self.workflow.association is not None
+        return stitching_margin_s(self.workflow.association)
+
+    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
+        days: dict[Window, list[str]] = {}
+        for unit in station_days:
+            days.setdefault(unit.window, []).append(unit.name)
+        windows = sorted(days)
+        for window in windows:
+            wide = window.widened(self.margin_s)
+            first = bisect_right(windows, wide.start, key=lambda w: w.end)
+            last = bisect_left(windows, wide.end, key=lambda w: w.start)
+            needs = tuple(name for near in windows[first:last] for name in days[near])
+            yield Unit(NetworkDay(window), needs=needs)
+
+    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+        from seisflow.association import associate_picks
+        from seisflow.association.stitching import explain_empty
+
+        workflow = self.workflow
+        assert parts is not None and workflow.association is not None and workflow.velocity is not None
+        picks = parts.read("picks", PICKS, job.sources, job.unit.window.widened(self.margin_s))
+        catalog = associate_picks(picks, stations, workflow.association, workflow.velocity, job.unit.window)
+        note = "" if len(catalog.events) else explain_empty(catalog.picks, stations, workflow.association)
+        assigned = catalog.picks[catalog.picks["pick_id"].isin(catalog.assignments["pick_id"])]
+        return Outcome({"events": catalog.events, "assignments": catalog.assignments, "picks": assigned}, note)
+
+
+class Location(Stage):
+    """Associated events of a network-day to hypocentres."""
+
+    name = "location"
+    schemas: ClassVar = {"events": EVENTS, "assignments": ASSIGNMENTS}
+
+    @property
+    def identity(self) -> list[Any]:
+        assert self.workflow.location is not None
+        return [self.workflow.location.identity()]
+
+    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
+        for window in sorted({unit.window for unit in station_days}):
+            key = NetworkDay(window)
+            yield Unit(key, needs=(str(key),))
+
+    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+        from seisflow.location import locate_events
+
+        workflow = self.workflow
+        assert parts is not None and workflow.location is not None and workflow.velocity is not None
+        found = Catalog(
+            parts.read("events", EVENTS, job.sources),
+            parts.read("assignments", ASSIGNMENTS, job.sources),
+            parts.read("picks", PICKS, job.sources),
+        )
+        catalog = locate_events(found, stations, workflow.velocity, workflow.location)
+        return Outcome({"events": catalog.events, "assignments": catalog.assignments})
+
+
+def stages_of(workflow: Workflow) -> list[Stage]:
+    """Return the stages that a workflow asks for, each before those that read it."""
+    stages: list[Stage] = [Picking(workflow)]
+    if workflow.association is not None:
+        stages.append(Association(workflow, stages[-1]))
+    if workflow.location is not None:
+        stages.append(Location(workflow, stages[-1]))
+    return stages
+
+
+def _site(stations: pd.DataFrame, key: Any) -> Mapping[str, Any]:
+    """Return the row of STATIONS for a station-day."""
+    from seisflow.earth.sites import active_sites
+
+    own = stations[(stations["network"] == key.network) & (stations["station"] == key.station)]
+    if own.empty:
+        raise MetadataError(
+            f"{key.network}.{key.station} has waveforms but no metadata; add it to the inventory and run again"
+        )
+    active = active_sites(own, key.window)
+    if active.empty:
+        raise MetadataError(f"{key.network}.{key.station} has metadata, but none for {key.window}; add this epoch")
+    row: Mapping[str, Any] = active.iloc[0].to_dict()
+    return row
+
+
+def _availability(waveforms: xr.Dataset, window: Window) -> pd.DataFrame:
+    """Return the AVAILABILITY row of a station-day, margins left out."""
+    import pandas as pd
+
+    inside = window.holds(waveforms["time"].to_numpy())
+    present = np.isfinite(waveforms["waveform"].to_numpy()[:, inside])
+    edges = np.diff(np.concatenate([[True], present[0], [True]]).astype(np.int8)) if present.size else np.zeros(0)
+    row = {name: str(waveforms.coords[name].item()) for name in ("network", "station", "location", "band")}
+    row |= {
+        "day": window.start.astype("datetime64[D]"),
+        "components": "".join(str(c) for c in waveforms["component"].to_numpy()),
+        "fraction": float(present.mean()) if present.size else 0.0,
+        "n_gaps": int((edges < 0).sum()),
+    }
+    return pd.DataFrame([row])

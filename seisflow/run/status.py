@@ -1,0 +1,109 @@
+"""How far a run is and what failed, read from its store alone: also after the driver died."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seisflow.errors import SeisflowError
+from seisflow.run.lease import alive, holder
+from seisflow.run.ledger import Entry, Ledger, as_table
+from seisflow.run.store import Store
+from seisflow.tables import PLAN, REJECTED, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["StageStatus", "Status", "read_ledger", "read_status"]
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Counts of one stage; `rows` counts picks or events."""
+
+    name: str
+    total: int
+    ok: int
+    empty: int
+    failed: int
+    rows: int
+    seconds: float
+
+    @property
+    def left(self) -> int:
+        """Units without an outcome."""
+        return self.total - self.ok - self.empty - self.failed
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a run is, and who holds it ({} where nobody does)."""
+
+    name: str
+    stages: list[StageStatus]
+    rejected_files: int
+    driver: dict[str, Any]
+
+
+def read_status(store: Store) -> Status:
+    """Return how far a run is.
+
+    Raises
+    ------
+    SeisflowError
+        If the store holds no run.
+    """
+    about = read_about(store)
+    planned = read_table(store.archive / "plan.parquet", PLAN)
+    stages = []
+    for stage, entries in _entries(store, about).items():
+        states = [entry.status for entry in entries]
+        stages.append(
+            StageStatus(
+                name=stage,
+                total=int((planned["stage"] == stage).sum()),
+                ok=states.count("ok"),
+                empty=states.count("empty"),
+                failed=states.count("failed"),
+                rows=sum(entry.n_rows for entry in entries),
+                seconds=sum(entry.seconds for entry in entries),
+            )
+        )
+    found = holder(store.root / "lease.json")
+    rejected = len(read_table(store.archive / "rejected.parquet", REJECTED))
+    return Status(about["name"], stages, rejected, found if alive(found) else {})
+
+
+def read_ledger(store: Store) -> pd.DataFrame:
+    """Return the LEDGER table of a run: files the scan rejected, then the newest row of each planned unit."""
+    about = read_about(store)
+    rejected = read_table(store.archive / "rejected.parquet", REJECTED)
+    entries = [
+        Entry("scan", uri, "failed", reason, finished="1970-01-01")
+        for uri, reason in zip(rejected["uri"], rejected["reason"], strict=True)
+    ]
+    for found in _entries(store, about).values():
+        entries.extend(found)
+    return as_table(entries)
+
+
+def read_about(store: Store) -> dict[str, Any]:
+    """Return what the run was asked to do: ``run.json``."""
+    path = store.root / "run.json"
+    try:
+        about: dict[str, Any] = json.loads(path.read_text())
+    except OSError as error:
+        raise SeisflowError(f"there is no run in {store.root}; start it with: seisflow run WORKFLOW") from error
+    return about
+
+
+def _entries(store: Store, about: dict[str, Any]) -> dict[str, list[Entry]]:
+    """Return by stage the newest entries of the units of the plan."""
+    planned = read_table(store.archive / "plan.parquet", PLAN)
+    found = {}
+    for stage in about["stages"]:
+        units = set(planned.loc[planned["stage"] == stage["name"], "unit"])
+        entries = Ledger(store, store.stage(stage["name"], stage["fingerprint"])).entries()
+        found[stage["name"]] = [entry for unit, entry in entries.items() if unit in units]
+    return found

@@ -1,0 +1,49 @@
+"""What every deployment must do: give workers that compute the same tables, and close them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from seisflow.deploy import Deployment
+from seisflow.run import run_workflow
+from tests.run.conftest import SmallArchive
+from tests.run.test_resume import counts, tables
+
+
+class DeploymentContract:
+    """Subclass it and return the deployment under test."""
+
+    def deployment(self) -> Deployment:
+        """Return the deployment under test."""
+        raise NotImplementedError
+
+    def test_it_computes_what_one_process_computes(self, small_archive: SmallArchive, tmp_path: Path) -> None:
+        with self.deployment().connect() as client:
+            report = run_workflow(small_archive.load(tmp_path / "run"), client)
+        assert counts(report) == {"picking": (8, 0), "association": (2, 0), "location": (2, 0)}
+        assert tables(report) == tables(run_workflow(small_archive.load(tmp_path / "here")))
+
+    def test_it_leaves_nothing_behind(self) -> None:
+        import psutil
+
+        me = psutil.Process()
+        before = {child.pid for child in me.children(recursive=True)}
+        with self.deployment().connect():
+            pass
+        left = [c for c in me.children(recursive=True) if c.pid not in before and "resource_tracker" not in " ".join(c.cmdline())]
+        assert [c for c in left if c.is_running() and c.status() != psutil.STATUS_ZOMBIE] == []
+        assert threading.main_thread().is_alive()
+
+    def test_it_listens_on_loopback_only(self) -> None:
+        with self.deployment().connect() as client:
+            if client is not None:
+                assert "127.0.0.1" in client.scheduler.address
+                assert "127.0.0.1" in client.dashboard_link
+
+    def test_it_never_enters_a_fingerprint(self, small_archive: SmallArchive, tmp_path: Path) -> None:
+        from seisflow.run.stages import stages_of
+
+        here = small_archive.load(tmp_path / "run")
+        there = here.model_copy(update={"deployment": self.deployment()})
+        assert [s.fingerprint for s in stages_of(here)] == [s.fingerprint for s in stages_of(there)]
