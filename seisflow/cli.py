@@ -26,9 +26,13 @@ app = typer.Typer(
 )
 
 WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="BLOCK.KEY=VALUE", help="Replace a setting.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="BLOCK.KEY=VALUE", help="Replace a setting.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON at the end.")]
-Picks = Annotated[Path, typer.Option("--picks", help="PICKS table: Parquet, or CSV network,station,phase,time.")]
+Picks = Annotated[
+    Path, typer.Option("--picks", help="PICKS table: Parquet, or CSV network,station,phase,time.")
+]
 StationsFile = Annotated[Path, typer.Option("--stations", help="StationXML file or folder, or CSV.")]
 VelocityFile = Annotated[Path, typer.Option("--velocity", help="CSV with depth_km, vp, vs.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the resulting tables.")]
@@ -58,7 +62,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Take the options that stand before any command."""
 
@@ -93,7 +99,9 @@ def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
     made = make_plan(_load(workflow, settings))
     typer.echo(f"{made.workflow.name}: {made.workflow.period}")
     n_stations = len(made.holdings.groupby(["network", "station"]))
-    typer.echo(f"archive: {n_stations} stations, {made.n_bytes / 1e9:.2f} GB, {len(made.rejected)} unreadable files")
+    typer.echo(
+        f"archive: {n_stations} stations, {made.n_bytes / 1e9:.2f} GB, {len(made.rejected)} unreadable files"
+    )
     for stage in made.stages:
         done = [entry for entry in stage.entries.values() if entry.done]
         names = {unit.name for unit in stage.units}
@@ -120,16 +128,21 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
         with ProgressDisplay(console) as progress:
             done = run_workflow(loaded, client, progress.update)
     page = report_run(loaded)
-    for stage in done.stages:
-        typer.echo(
-            f"{stage.name:<12} {stage.computed} computed, {stage.kept} kept, {stage.failed} failed, {stage.n_rows} rows"
-        )
+    for s in done.stages:
+        typer.echo(f"{s.name:<12} {s.computed} computed, {s.kept} kept, {s.failed} failed, {s.n_rows} rows")
     if len(done.failures):
-        typer.secho(f"{len(done.failures)} failures; see: seisflow failures {workflow}", fg="yellow", err=True)
+        typer.secho(
+            f"{len(done.failures)} failures; see: seisflow failures {workflow}", fg="yellow", err=True
+        )
     typer.echo(f"tables: {done.tables}\nreport: {page}")
     if as_json:
-        stages = {s.name: {"computed": s.computed, "kept": s.kept, "failed": s.failed, "rows": s.n_rows} for s in done.stages}
-        typer.echo(json.dumps({"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages}))
+        stages = {
+            s.name: {"computed": s.computed, "kept": s.kept, "failed": s.failed, "rows": s.n_rows}
+            for s in done.stages
+        }
+        typer.echo(
+            json.dumps({"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages})
+        )
     raise typer.Exit(done.exit_status)
 
 
@@ -145,10 +158,16 @@ def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = 
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
-    driver = f"held by process {found.driver['pid']} on {found.driver['host']}" if found.driver else "no driver at work"
+    driver = (
+        f"held by process {found.driver['pid']} on {found.driver['host']}"
+        if found.driver
+        else "no driver at work"
+    )
     typer.echo(f"{found.name}: {driver}")
     for s in found.stages:
-        typer.echo(f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows")
+        typer.echo(
+            f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows"
+        )
     if found.rejected_files:
         typer.echo(f"{found.rejected_files} files could not be read, or not wholly")
 
@@ -157,7 +176,9 @@ def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = 
 def failures(
     workflow: WorkflowFile,
     settings: Settings = None,
-    notes: Annotated[bool, typer.Option(help="Also units that are done, but where something was noticed.")] = False,
+    notes: Annotated[
+        bool, typer.Option(help="Also units that are done, but where something was noticed.")
+    ] = False,
 ) -> None:
     """List every unit that failed and every unreadable file, with the reason."""
     from seisflow.run.status import read_ledger
@@ -239,7 +260,9 @@ def associate(
 
 @app.command()
 def locate(
-    catalog: Annotated[Path, typer.Option("--catalog", help="Folder with events, assignments and picks tables.")],
+    catalog: Annotated[
+        Path, typer.Option("--catalog", help="Folder with events, assignments and picks tables.")
+    ],
     stations: StationsFile,
     velocity: VelocityFile,
     out: OutFolder,

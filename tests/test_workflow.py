@@ -46,7 +46,10 @@ def test_a_good_file_is_read_with_its_defaults(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"colour": "blue"}, ["unknown key colour", "allowed are archive, association"]),
-        ({"picking": {"method": "stalta", "p_treshold": 4}}, ["picking", "p_treshold", "allowed are", "p_threshold"]),
+        (
+            {"picking": {"method": "stalta", "p_treshold": 4}},
+            ["picking", "p_treshold", "allowed are", "p_threshold"],
+        ),
         ({"picking": {"method": "guess"}}, ["picking", "unknown method 'guess'", "phasenet, stalta"]),
         ({"picking": {"p_threshold": 4}}, ["picking", "'method' is missing", "phasenet, stalta"]),
         ({"picking": {"method": "stalta", "p_threshold": "high"}}, ["picking: p_threshold", "'high'"]),
@@ -103,8 +106,12 @@ def test_not_a_workflow(tmp_path: Path) -> None:
         load_workflow(path)
 
 
-@pytest.mark.parametrize("path", sorted(Path(__file__).parent.parent.glob("workflows/*.yaml")), ids=lambda p: p.stem)
-def test_every_workflow_of_the_project_is_valid(path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parent.parent.glob("workflows/*.yaml")), ids=lambda p: p.stem
+)
+def test_every_workflow_of_the_project_is_valid(
+    path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SEISFLOW_SHARED", str(shared.resolve()))
     workflow = load_workflow(path)
     assert workflow.picking is not None

@@ -145,7 +145,13 @@ class _Driver:
             return
         reason = f"{type(done.error).__name__}: {done.error}"
         entry = Entry(
-            done.stage.name, jobs[0].unit.name, "failed", reason, jobs[0].inputs, attempts=jobs[0].attempt, finished=now()
+            done.stage.name,
+            jobs[0].unit.name,
+            "failed",
+            reason,
+            jobs[0].inputs,
+            attempts=jobs[0].attempt,
+            finished=now(),
         )
         state.plan.ledger.record(f"{task_name(done.stage, jobs)}-died", [entry])
         self._finish(level, entry)

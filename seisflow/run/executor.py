@@ -87,7 +87,7 @@ class DaskExecutor:
     @property
     def capacity(self) -> int:
         """Twice the threads of the workers: each has the next task at hand."""
-        return max(2, 2 * sum(self._client.nthreads().values()))
+        return max(2, 2 * int(sum(self._client.nthreads().values())))
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""

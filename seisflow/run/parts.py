@@ -49,14 +49,19 @@ class Parts:
         by_part: dict[str, list[str]] = {}
         for source in sources:
             by_part.setdefault(source.part, []).append(source.unit)
-        frames = [self._rows(self.path(part, table), units, window) for part, units in by_part.items() if part]
+        frames = [
+            self._rows(self.path(part, table), units, window) for part, units in by_part.items() if part
+        ]
         return concatenate(frames, schema)
 
     @staticmethod
     def _rows(path: Path, units: Sequence[str], window: Window | None) -> pd.DataFrame:
         wanted = ds.field("unit").isin(list(units))
         if window is not None:
-            start, end = (pa.scalar(int(t.astype("int64")), pa.timestamp("ns", "UTC")) for t in (window.start, window.end))
+            start, end = (
+                pa.scalar(int(t.astype("int64")), pa.timestamp("ns", "UTC"))
+                for t in (window.start, window.end)
+            )
             wanted &= (ds.field("time") >= start) & (ds.field("time") < end)
         rows: pd.DataFrame = pq.read_table(path, filters=wanted).to_pandas()
         return rows

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seisflow.archive import read_stations, scan_archive
+from seisflow.archive import scan_archive
 from seisflow.errors import ArchiveError
-from seisflow.keys import Period, StationDay, Window
+from seisflow.keys import Period, StationDay
 from seisflow.run.ledger import Entry, Ledger
 from seisflow.run.stages import Stage, stages_of
 from seisflow.run.store import Store
@@ -100,13 +100,13 @@ def make_plan(workflow: Workflow) -> Plan:
     MetadataError
         If the inventory can not be read.
     """
-    stations = read_stations(workflow.stations.inventory)
+    stations = workflow.stations.read()
     scan = scan_archive(workflow.archive, _with_neighbours(workflow.period), workflow.stations.select)
     station_days = list(_station_days(scan.holdings, workflow))
     if not station_days and scan.rejected.empty:
         raise ArchiveError(
-            f"{workflow.archive.root} holds no waveforms of {', '.join(workflow.stations.select)} in {workflow.period}; "
-            "check archive.root, period and stations.select"
+            f"{workflow.archive.root} holds no waveforms of {', '.join(workflow.stations.select)} in "
+            f"{workflow.period}; check archive.root, period and stations.select"
         )
     store = Store(Path(workflow.output))
     plan = Plan(workflow, store, stations, scan.holdings, scan.rejected)
@@ -130,17 +130,16 @@ def _station_days(holdings: pd.DataFrame, workflow: Workflow) -> Iterator[Unit]:
         days = files.setdefault((network, station), {})
         days.setdefault(np.datetime64(day, "D"), []).append((uri, n_bytes))
     one = np.timedelta64(1, "D")
+    margin_s = workflow.picking.margin_s + workflow.preparation.margin_s
     for day in workflow.period.days():
         window = workflow.period.window_of(day)
-        near = _days_read(window, workflow.picking.margin_s)
+        near = set(window.widened(margin_s).days())
         for (network, station), days in sorted(files.items()):
             if day not in days:
                 continue
-            found = sorted({item for d in (day - one, day, day + one) if d in near for item in days.get(d, ())})
+            found = sorted(
+                {item for d in (day - one, day, day + one) if d in near for item in days.get(d, ())}
+            )
             uris = tuple(uri for uri, _ in found)
             inputs = digest((uri.rsplit("/", 1)[-1], n_bytes) for uri, n_bytes in found)
             yield Unit(StationDay(network, station, window), uris=uris, inputs=inputs)
-
-
-def _days_read(window: Window, margin_s: float) -> set[np.datetime64]:
-    return set(window.widened(margin_s).days())

@@ -30,7 +30,18 @@ __all__ = ["report_run"]
 
 N_SECTIONS = 10
 STATIONS_PER_SECTION = 12
-PACKAGES = ("dask", "distributed", "numpy", "obspy", "pandas", "pyarrow", "pyocto", "scipy", "torch", "xarray")
+PACKAGES = (
+    "dask",
+    "distributed",
+    "numpy",
+    "obspy",
+    "pandas",
+    "pyarrow",
+    "pyocto",
+    "scipy",
+    "torch",
+    "xarray",
+)
 
 
 def report_run(workflow: Workflow, comparison: Mapping[str, Any] | None = None) -> Path:
@@ -74,7 +85,9 @@ def _taking_part(stations: pd.DataFrame, store: Store) -> pd.DataFrame:
     """Return the sites of stations that the archive has data of."""
     holdings = read_table(store.archive / "holdings.parquet", HOLDINGS)
     held = pd.MultiIndex.from_frame(holdings[["network", "station"]]).unique()
-    return stations[pd.MultiIndex.from_frame(stations[["network", "station"]]).isin(held)].reset_index(drop=True)
+    return stations[pd.MultiIndex.from_frame(stations[["network", "station"]]).isin(held)].reset_index(
+        drop=True
+    )
 
 
 def _versions() -> dict[str, str]:
@@ -87,7 +100,9 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _sections(workflow: Workflow, store: Store, catalog: Catalog, stations: pd.DataFrame) -> list[RecordSection]:
+def _sections(
+    workflow: Workflow, store: Store, catalog: Catalog, stations: pd.DataFrame
+) -> list[RecordSection]:
     """Return record sections of the events with most picks; of equal ones, the smaller gap."""
     located = catalog.events[catalog.events["status"] == "located"]
     located = located.assign(n=located["n_p"] + located["n_s"])
@@ -97,7 +112,11 @@ def _sections(workflow: Workflow, store: Store, catalog: Catalog, stations: pd.D
 
 
 def _section(
-    event: Mapping[Any, Any], workflow: Workflow, holdings: pd.DataFrame, catalog: Catalog, stations: pd.DataFrame
+    event: Mapping[Any, Any],
+    workflow: Workflow,
+    holdings: pd.DataFrame,
+    catalog: Catalog,
+    stations: pd.DataFrame,
 ) -> RecordSection:
     own = catalog.assignments[catalog.assignments["event_id"] == event["event_id"]]
     picks = own.merge(catalog.picks, on="pick_id").sort_values("distance_km")
@@ -115,7 +134,11 @@ def _section(
 
 
 def _trace(
-    pick: Mapping[Any, Any], site: Mapping[Any, Any], workflow: Workflow, holdings: pd.DataFrame, window: Window
+    pick: Mapping[Any, Any],
+    site: Mapping[Any, Any],
+    workflow: Workflow,
+    holdings: pd.DataFrame,
+    window: Window,
 ) -> tuple[np.datetime64, float, np.ndarray[Any, Any]] | None:
     """Return start, sampling rate and band-passed samples of the first component around an event."""
     from scipy.signal import butter, sosfiltfilt
@@ -126,7 +149,9 @@ def _trace(
     uris = holdings.loc[mine & holdings["day"].astype(str).isin(days), "uri"].drop_duplicates().tolist()
     preparation = workflow.preparation.model_copy(update={"remove_response": "none"})
     try:
-        waveforms = prepare_waveforms(read_traces(workflow.archive, uris, wide).stream, preparation, wide, site, None)
+        waveforms = prepare_waveforms(
+            read_traces(workflow.archive, uris, wide).stream, preparation, wide, site, None
+        )
     except SeisflowError:
         return None
     rate_hz = float(waveforms.attrs["sampling_rate_hz"])

@@ -59,12 +59,14 @@ def _write_table(table: str, state: StageState, store: Store) -> None:
     for unit in state.plan.units:
         entry = state.entries[unit.name]
         days.setdefault(unit.window, []).append(Source(entry.unit, entry.part))
-    with store.appearing(store.tables / f"{table}.parquet") as temporary:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for window in sorted(days):
-                rows = parts.read(table, schema, days[window]).sort_values(ORDER[table], ignore_index=True)
-                if len(rows):
-                    writer.write_table(to_arrow(rows, schema))
+    with (
+        store.appearing(store.tables / f"{table}.parquet") as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for window in sorted(days):
+            rows = parts.read(table, schema, days[window]).sort_values(ORDER[table], ignore_index=True)
+            if len(rows):
+                writer.write_table(to_arrow(rows, schema))
 
 
 def read_catalog(folder: Path) -> Catalog:

@@ -101,14 +101,16 @@ class Picking(Stage):
         workflow, key = self.workflow, job.unit.key
         site = _site(stations, key)
         wide = key.window.widened(workflow.picking.margin_s)
-        traces = read_traces(workflow.archive, job.unit.uris, wide)
+        traces = read_traces(workflow.archive, job.unit.uris, wide.widened(workflow.preparation.margin_s))
         inventory = None
         if workflow.preparation.remove_response != "none":
             inventory = read_inventory(workflow.stations.inventory)
         waveforms = prepare_waveforms(traces.stream, workflow.preparation, wide, site, inventory)
         picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
-        return Outcome({"picks": picks, "availability": _availability(waveforms, key.window)}, "; ".join(notes))
+        return Outcome(
+            {"picks": picks, "availability": _availability(waveforms, key.window)}, "; ".join(notes)
+        )
 
 
 class Association(Stage):
@@ -153,7 +155,9 @@ class Association(Stage):
         catalog = associate_picks(picks, stations, workflow.association, workflow.velocity, job.unit.window)
         note = "" if len(catalog.events) else explain_empty(catalog.picks, stations, workflow.association)
         assigned = catalog.picks[catalog.picks["pick_id"].isin(catalog.assignments["pick_id"])]
-        return Outcome({"events": catalog.events, "assignments": catalog.assignments, "picks": assigned}, note)
+        return Outcome(
+            {"events": catalog.events, "assignments": catalog.assignments, "picks": assigned}, note
+        )
 
 
 class Location(Stage):
@@ -203,13 +207,15 @@ def _site(stations: pd.DataFrame, key: Any) -> Mapping[str, Any]:
     own = stations[(stations["network"] == key.network) & (stations["station"] == key.station)]
     if own.empty:
         raise MetadataError(
-            f"{key.network}.{key.station} has waveforms but no metadata; add it to the inventory and run again"
+            f"{key.network}.{key.station} has waveforms but no metadata; "
+            "add it to the inventory and run again"
         )
     active = active_sites(own, key.window)
     if active.empty:
-        raise MetadataError(f"{key.network}.{key.station} has metadata, but none for {key.window}; add this epoch")
-    row: Mapping[str, Any] = active.iloc[0].to_dict()
-    return row
+        raise MetadataError(
+            f"{key.network}.{key.station} has metadata, but none for {key.window}; add this epoch"
+        )
+    return {str(name): value for name, value in active.iloc[0].items()}
 
 
 def _availability(waveforms: xr.Dataset, window: Window) -> pd.DataFrame:
@@ -218,8 +224,12 @@ def _availability(waveforms: xr.Dataset, window: Window) -> pd.DataFrame:
 
     inside = window.holds(waveforms["time"].to_numpy())
     present = np.isfinite(waveforms["waveform"].to_numpy()[:, inside])
-    edges = np.diff(np.concatenate([[True], present[0], [True]]).astype(np.int8)) if present.size else np.zeros(0)
-    row = {name: str(waveforms.coords[name].item()) for name in ("network", "station", "location", "band")}
+    edges = (
+        np.diff(np.concatenate([[True], present[0], [True]]).astype(np.int8)) if present.size else np.zeros(0)
+    )
+    row: dict[str, Any] = {
+        name: str(waveforms.coords[name].item()) for name in ("network", "station", "location", "band")
+    }
     row |= {
         "day": window.start.astype("datetime64[D]"),
         "components": "".join(str(c) for c in waveforms["component"].to_numpy()),

@@ -94,7 +94,9 @@ def read_about(store: Store) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(path.read_text())
     except OSError as error:
-        raise SeisflowError(f"there is no run in {store.root}; start it with: seisflow run WORKFLOW") from error
+        raise SeisflowError(
+            f"there is no run in {store.root}; start it with: seisflow run WORKFLOW"
+        ) from error
     return about
 
 

@@ -40,7 +40,9 @@ class Result:
 
 def task_name(stage: Stage, jobs: Sequence[Job]) -> str:
     """Return the name of part and record of a task: the same work has the same name on any host."""
-    return digest([stage.name, stage.fingerprint, *((job.unit.name, job.inputs, job.attempt) for job in jobs)])
+    return digest(
+        [stage.name, stage.fingerprint, *((job.unit.name, job.inputs, job.attempt) for job in jobs)]
+    )
 
 
 def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
@@ -116,7 +118,9 @@ def _failure(entry: Entry, error: Exception) -> Entry:
     if isinstance(error, SeisflowError):
         return replace(entry, reason=f"{type(error).__name__}: {error}")
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return replace(entry, reason=f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})")
+    return replace(
+        entry, reason=f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
+    )
 
 
 def _is_permanent(error: Exception) -> bool:

@@ -64,17 +64,22 @@ def make_small_archive(folder: Path, days: int = 2, seed: int = 0) -> SmallArchi
             distance = float(np.hypot(east[1] - east[0], north[1] - north[0]))
             onsets = [60.0 + float(times.first_arrival(p, distance, SOURCE[2], 0.0)) for p in ("P", "S")]
             for component in "ZNE":
-                _write(folder / "sds", code, component, start, _samples(onsets, component, rng))
+                write_channel(folder / "sds", code, component, start, burst_samples(onsets, component, rng))
+    write_tables(folder)
+    return SmallArchive(folder, days)
+
+
+def write_tables(folder: Path) -> None:
+    """Write the stations and the velocity model of the small archive."""
     rows = [f"XX,{code},,{lat},{lon},0.0" for code, (lat, lon) in STATIONS.items()]
     header = "network,station,location,latitude,longitude,elevation_m"
     (folder / "stations.csv").write_text("\n".join([header, *rows]) + "\n")
     layers = zip(VELOCITY.depth_km, VELOCITY.vp_km_s, VELOCITY.vs_km_s, strict=True)
     (folder / "velocity.csv").write_text("depth_km,vp,vs\n" + "".join(f"{z},{p},{s}\n" for z, p, s in layers))
-    return SmallArchive(folder, days)
 
 
-def _samples(onsets: list[float], component: str, rng: np.random.Generator) -> np.ndarray:
-    """Return noise with a burst at the P and the S onset; S is strong on the horizontals."""
+def burst_samples(onsets: list[float], component: str, rng: np.random.Generator) -> np.ndarray:
+    """Return `DAY_S` seconds of noise with bursts at P and S; S is strong on the horizontals."""
     n = int(DAY_S * RATE_HZ)
     time = np.arange(n) / RATE_HZ
     samples = rng.normal(0.0, 20.0, n)
@@ -85,7 +90,8 @@ def _samples(onsets: list[float], component: str, rng: np.random.Generator) -> n
     return samples.astype(np.int32)
 
 
-def _write(root: Path, code: str, component: str, start: np.datetime64, samples: np.ndarray) -> None:
+def write_channel(root: Path, code: str, component: str, start: np.datetime64, samples: np.ndarray) -> None:
+    """Write one miniSEED file into an SDS tree."""
     import obspy
 
     header = {

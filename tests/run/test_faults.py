@@ -28,7 +28,9 @@ from tests.run.test_resume import counts, tables
 
 def seisflow(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
-    return subprocess.run([sys.executable, "-m", "seisflow.cli", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "seisflow.cli", *arguments], capture_output=True, text=True, check=False
+    )
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
@@ -69,7 +71,9 @@ def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchiv
     assert stages["picking"]["computed"] == 40 - done
     assert stages["picking"]["kept"] == done
     undisturbed = run_workflow(archive.load(tmp_path / "undisturbed"))
-    assert {p.name: p.read_bytes() for p in sorted((output / "tables").glob("*.parquet"))} == tables(undisturbed)
+    assert {p.name: p.read_bytes() for p in sorted((output / "tables").glob("*.parquet"))} == tables(
+        undisturbed
+    )
 
 
 def test_a_killed_worker_loses_nothing(make_archive: Callable[[int], SmallArchive], tmp_path: Path) -> None:
@@ -214,7 +218,10 @@ def test_two_drivers_never_share_a_run(small_archive: SmallArchive, tmp_path: Pa
 
 def test_the_lease_of_a_dead_driver_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "lease.json"
-    code = f"from seisflow.run.lease import Lease; from pathlib import Path; import os\nwith Lease(Path({str(path)!r})): os._exit(9)"
+    code = (
+        "import os\nfrom pathlib import Path\nfrom seisflow.run.lease import Lease\n"
+        f"with Lease(Path({str(path)!r})): os._exit(9)"
+    )
     subprocess.run([sys.executable, "-c", code], check=False)
     assert path.exists()
     with Lease(path) as lease:

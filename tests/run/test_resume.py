@@ -36,7 +36,9 @@ def test_the_event_of_each_day_is_found_where_it_was(small_archive: SmallArchive
     assert set(catalog.picks["station"]) == set(STATIONS)
 
 
-def test_a_second_run_computes_nothing_and_changes_no_byte(small_archive: SmallArchive, tmp_path: Path) -> None:
+def test_a_second_run_computes_nothing_and_changes_no_byte(
+    small_archive: SmallArchive, tmp_path: Path
+) -> None:
     workflow = small_archive.load(tmp_path / "run")
     first = run_workflow(workflow)
     before = tables(first)
@@ -56,9 +58,13 @@ def test_a_longer_period_computes_only_the_new_day(small_archive: SmallArchive, 
 
 def test_a_threshold_redoes_its_stage_and_those_below(small_archive: SmallArchive, tmp_path: Path) -> None:
     run_workflow(small_archive.load(tmp_path / "run"))
-    located = run_workflow(small_archive.load(tmp_path / "run", location={"method": "nonlinear", "p_error_s": 0.08}))
+    located = run_workflow(
+        small_archive.load(tmp_path / "run", location={"method": "nonlinear", "p_error_s": 0.08})
+    )
     assert counts(located) == {"picking": (0, 8), "association": (0, 2), "location": (2, 0)}
-    picked = run_workflow(small_archive.load(tmp_path / "run", picking={"method": "stalta", "p_threshold": 7.0}))
+    picked = run_workflow(
+        small_archive.load(tmp_path / "run", picking={"method": "stalta", "p_threshold": 7.0})
+    )
     assert counts(picked)["picking"] == (8, 0)
     assert counts(picked)["location"] == (2, 0)
 
@@ -72,9 +78,11 @@ def test_where_and_how_it_runs_redoes_nothing(small_archive: SmallArchive, tmp_p
     assert tables(fresh) == before
 
 
-def test_a_file_that_arrives_late_redoes_its_station_day_and_its_network_day(make_archive, tmp_path: Path) -> None:
+def test_a_file_that_arrives_late_redoes_its_station_day_and_its_network_day(
+    make_archive, tmp_path: Path
+) -> None:
     archive = make_archive(2)
-    late = list((archive.folder / "sds").rglob("XX.AAA..HHZ.D.2020.002"))[0]
+    late = next((archive.folder / "sds").rglob("XX.AAA..HHZ.D.2020.002"))
     aside = tmp_path / "aside"
     late.rename(aside)
     run_workflow(archive.load(tmp_path / "run"))
