@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from pydantic import Field
 
 from seisflow.keys import Period, Window
 from seisflow.method import Method
@@ -51,10 +53,13 @@ class Archive(Method):
     """Base of every archive layout."""
 
     room: ClassVar[str] = "archive"
-    neutral: ClassVar[frozenset[str]] = frozenset({"root"})
+    neutral: ClassVar[frozenset[str]] = frozenset({"root", "storage_options"})
 
     root: str
     """Folder, or any URL that fsspec opens (s3://bucket/prefix)."""
+
+    storage_options: dict[str, Any] = Field(default_factory=dict)
+    """What fsspec needs to open the URL, e.g. ``{anon: true}`` for public S3 buckets."""
 
     @abstractmethod
     def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:

@@ -1,0 +1,151 @@
+"""From counts to ground motion: divide by the sensitivity, or by the whole response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from seisflow.errors import MetadataError
+
+if TYPE_CHECKING:
+    import obspy
+    from numpy.typing import NDArray
+
+__all__ = ["remove_response"]
+
+_UPPER_TAPER = (0.8, 0.95)
+"""Part of the Nyquist frequency where the pass-band ends, and where it is closed."""
+
+
+def remove_response(
+    values: NDArray[np.float32],
+    times: NDArray[np.datetime64],
+    channel_id: str,
+    inventory: obspy.Inventory,
+    how: Literal["sensitivity", "velocity"],
+    band_hz: tuple[float, float],
+) -> tuple[NDArray[np.float32], str]:
+    """Return the ground motion of one channel, and its unit.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float32, shape (n,)
+        Counts; missing samples NaN. They stay missing.
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+        Equally spaced.
+    channel_id : str
+        NETWORK.STATION.LOCATION.CHANNEL
+    inventory : obspy.Inventory
+    how : {"sensitivity", "velocity"}
+        Divide by the overall sensitivity, which keeps the kind of motion that the sensor measures;
+        or by the full response, in frequency, to ground velocity in m/s.
+    band_hz : tuple of float
+        Lowest frequency to restore, and the Nyquist frequency of the data; for "velocity" only.
+
+    Raises
+    ------
+    MetadataError
+        If a sample lies in no epoch with a response.
+    """
+    moved = np.full(len(values), np.nan, dtype=np.float32)
+    is_open, units = np.isfinite(values), set()
+    for epoch in _epochs(inventory, channel_id):
+        is_in = _is_in_epoch(times, epoch)
+        if not (is_in & is_open).any():
+            continue
+        response = _usable(epoch, channel_id)
+        if how == "sensitivity":
+            sensitivity = response.instrument_sensitivity
+            moved[is_in] = values[is_in] / np.float32(sensitivity.value)
+            units.add(str(sensitivity.input_units).lower())
+        else:
+            rate_hz = 1e9 / float((times[-1] - times[0]).astype("int64")) * (len(times) - 1)
+            moved[is_in] = _deconvolved(values[is_in], rate_hz, response, band_hz)
+            units.add("m/s")
+        is_open &= ~is_in
+    if is_open.any():
+        raise MetadataError(
+            f"{channel_id} has no response at {times[is_open][0]}; add its StationXML to the inventory, "
+            "or prepare with remove_response: none"
+        )
+    if len(units) > 1:
+        raise MetadataError(f"{channel_id} changes its unit from {' to '.join(sorted(units))} within a day")
+    return moved, units.pop() if units else "m/s"
+
+
+def _epochs(inventory: obspy.Inventory, channel_id: str) -> list[Any]:
+    """Return the channel epochs of `channel_id`; '--' is a blank location code."""
+    network, station, location, channel = channel_id.split(".")
+    return [
+        epoch
+        for net in inventory
+        if net.code == network
+        for sta in net
+        if sta.code == station
+        for epoch in sta
+        if epoch.code == channel and (epoch.location_code or "").replace("--", "").strip() == location
+    ]
+
+
+def _is_in_epoch(times: NDArray[np.datetime64], epoch: Any) -> NDArray[np.bool_]:
+    is_in = np.ones(len(times), dtype=bool)
+    if epoch.start_date is not None:
+        is_in &= times >= np.datetime64(epoch.start_date.ns, "ns")
+    if epoch.end_date is not None and epoch.end_date.year < 2200:  # later years mean 'still running'
+        is_in &= times < np.datetime64(epoch.end_date.ns, "ns")
+    return is_in
+
+
+def _usable(epoch: Any, channel_id: str) -> Any:
+    response = epoch.response
+    sensitivity = response.instrument_sensitivity if response is not None else None
+    if sensitivity is None or not sensitivity.value:
+        raise MetadataError(f"{channel_id} has an epoch from {epoch.start_date}, but no response in it")
+    return response
+
+
+def _deconvolved(
+    values: NDArray[np.float32], rate_hz: float, response: Any, band_hz: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Divide by the response in the frequency domain, within a tapered band.
+
+    Gaps are bridged by straight lines, the line between both ends is taken off, and the response is
+    evaluated at a few thousand frequencies and interpolated: a day of 100 Hz has millions.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    n, is_held = len(values), np.isfinite(values)
+    index = np.arange(n)
+    whole = np.interp(index, index[is_held], values[is_held].astype(np.float64))
+    whole -= np.linspace(whole[0], whole[-1], n)
+    n_fft = next_fast_len(n + int(2.0 * rate_hz / band_hz[0]), real=True)
+    frequencies = np.fft.rfftfreq(n_fft, 1.0 / rate_hz)
+    low, nyquist = band_hz
+    corners = (low / 2.0, low, _UPPER_TAPER[0] * nyquist, _UPPER_TAPER[1] * nyquist)
+    is_in = (frequencies > corners[0]) & (frequencies < corners[3])
+    knots = np.unique(
+        np.concatenate(
+            [np.geomspace(corners[0], corners[3], 4096), np.linspace(corners[0], corners[3], 4096)]
+        )
+    )
+    transfer = response.get_evalresp_response_for_frequencies(knots, output="VEL")
+    spectrum = rfft(whole, n_fft)
+    spectrum[~is_in] = 0.0
+    inside = frequencies[is_in].astype(np.float64)
+    spectrum[is_in] *= _band_taper(inside, corners) / (
+        np.interp(inside, knots, transfer.real) + 1j * np.interp(inside, knots, transfer.imag)
+    )
+    restored: NDArray[np.float32] = irfft(spectrum, n_fft)[:n].astype(np.float32)
+    restored[~is_held] = np.nan
+    return restored
+
+
+def _band_taper(
+    frequencies: NDArray[np.float64], corners: tuple[float, float, float, float]
+) -> NDArray[np.float64]:
+    """Return 1 between the inner corners and cosine flanks down to 0 at the outer ones."""
+    rise = np.clip((frequencies - corners[0]) / (corners[1] - corners[0]), 0.0, 1.0)
+    fall = np.clip((corners[3] - frequencies) / (corners[3] - corners[2]), 0.0, 1.0)
+    taper: NDArray[np.float64] = 0.25 * (1.0 - np.cos(np.pi * rise)) * (1.0 - np.cos(np.pi * fall))
+    return taper
