@@ -50,16 +50,20 @@ class Projection:
         from pyproj import CRS, Transformer
 
         local = CRS.from_proj4(
-            f"+proj=tmerc +lat_0={self.latitude} +lon_0={self.longitude} +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m"
+            f"+proj=tmerc +lat_0={self.latitude} +lon_0={self.longitude} +k=1 +datum=WGS84 +units=m"
         )
         return Transformer.from_crs(CRS.from_epsg(4326), local, always_xy=True)
 
-    def to_km(self, latitude: ArrayLike, longitude: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def to_km(
+        self, latitude: ArrayLike, longitude: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return kilometres (east, north) of points given in degrees."""
         east, north = self._transformer.transform(np.asarray(longitude, float), np.asarray(latitude, float))
         return np.asarray(east) / 1000.0, np.asarray(north) / 1000.0
 
-    def to_degrees(self, east_km: ArrayLike, north_km: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def to_degrees(
+        self, east_km: ArrayLike, north_km: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return degrees (latitude, longitude) of points given in kilometres."""
         longitude, latitude = self._transformer.transform(
             np.asarray(east_km, float) * 1000.0, np.asarray(north_km, float) * 1000.0, direction="INVERSE"

@@ -21,7 +21,11 @@ NEVER = np.datetime64("2200-01-01", "ns")
 
 
 def site_index(
-    network: NDArray[Any], station: NDArray[Any], location: NDArray[Any], time: NDArray[Any], stations: pd.DataFrame
+    network: NDArray[Any],
+    station: NDArray[Any],
+    location: NDArray[Any],
+    time: NDArray[Any],
+    stations: pd.DataFrame,
 ) -> NDArray[np.int64]:
     """Return for each channel and time the row of its site in a STATIONS table, or -1.
 
