@@ -1,0 +1,114 @@
+"""Weights of networks: found by SeisBench name or in a file, named by their content, loaded once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from seisflow.errors import WeightsError
+
+__all__ = ["Weights", "read_weights"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Numbers of a network and what they need.
+
+    Attributes
+    ----------
+    digest : str
+        Hash of the content: the same wherever the file lies.
+    state : dict
+        Tensor by layer name (SeisBench's layout).
+    model_args : dict
+        SeisBench's description: ``sampling_rate``, ``component_order``, ``phases``, ``norm``...
+    """
+
+    digest: str
+    state: dict[str, Any] = field(compare=False, repr=False)
+    model_args: dict[str, Any] = field(compare=False, repr=False)
+
+
+def read_weights(name_or_path: str, model: str = "PhaseNet") -> Weights:
+    """Return weights by SeisBench name or path; the same content is read once a process.
+
+    Parameters
+    ----------
+    name_or_path : str
+        ``"original"``, or a file such as ``weights/original.pt.v1``; beside it lies
+        ``original.json.v1`` with SeisBench's `model_args`.
+    model : str
+        Class in ``seisbench.models`` that knows the name.
+
+    Raises
+    ------
+    WeightsError
+        If they are not found or not readable; the message says where to put a file.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        description = _description_file(path)
+        described = description.read_bytes() if description else b"{}"
+        return _from_bytes(path.read_bytes(), described, str(path))
+    if path.name != name_or_path or ".pt" in name_or_path:
+        raise WeightsError(
+            f"there is no weights file {path}; give a SeisBench name ('original', 'stead', ...) or the "
+            "path of a file such as original.pt.v1, with original.json.v1 beside it"
+        )
+    return _from_seisbench(name_or_path, model)
+
+
+def _description_file(path: Path) -> Path | None:
+    """Return the JSON that describes a weights file: original.json.v1 beside original.pt.v1."""
+    sibling = path.with_name(path.name.replace(".pt", ".json", 1))
+    return sibling if sibling != path and sibling.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _from_bytes(content: bytes, description: bytes, where: str) -> Weights:
+    import io
+    import pickle
+
+    import torch
+
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        model_args = json.loads(description).get("model_args", {})
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{where} is no weights file (a torch state dict, with JSON beside it): {error}"
+        ) from error
+    return Weights(_digest(state, model_args), state, model_args)
+
+
+@lru_cache(maxsize=8)
+def _from_seisbench(name: str, model: str) -> Weights:
+    advice = (
+        f"put the files {name}.pt.v1 and {name}.json.v1 in a folder and give the path of the first as "
+        "'weights', or in SeisBench's cache, ~/.seisbench/models/v3/" + model.lower() + "/"
+    )
+    try:
+        import seisbench.models
+    except ImportError as error:
+        raise WeightsError(f"weights '{name}' need SeisBench, which is not installed; {advice}") from error
+    try:
+        network = getattr(seisbench.models, model).from_pretrained(name)
+    except Exception as error:  # its hub raises many kinds: no route, no such name, broken cache
+        raise WeightsError(f"SeisBench has no weights '{name}' here ({error}); {advice}") from error
+    state, model_args = dict(network.state_dict()), network.get_model_args()
+    return Weights(_digest(state, model_args), state, model_args)
+
+
+def _digest(state: dict[str, Any], model_args: dict[str, Any]) -> str:
+    """Return a hash of the tensors and of what decides how they are used."""
+    hasher = hashlib.blake2b(digest_size=8)
+    kept = ("sampling_rate", "component_order", "phases", "norm", "norm_detrend", "filter_factor")
+    hasher.update(json.dumps({key: model_args.get(key) for key in kept}, sort_keys=True).encode())
+    for name, tensor in sorted(state.items()):
+        hasher.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return hasher.hexdigest()

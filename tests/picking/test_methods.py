@@ -1,0 +1,26 @@
+"""Every picker keeps the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seisflow.picking import Picker
+from seisflow.picking.phasenet import PhaseNet
+from seisflow.picking.stalta import StaLta
+from tests.picking.contract import PickerContract
+
+
+class TestStaLta(PickerContract):
+    @pytest.fixture
+    def picker(self) -> Picker:
+        return StaLta()
+
+
+class TestPhaseNet(PickerContract):
+    """With random weights it picks noise, all the more of it to cut and to find again."""
+
+    @pytest.fixture
+    def picker(self, random_weights: Path) -> Picker:
+        return PhaseNet(weights=str(random_weights), p_threshold=0.2, s_threshold=0.2, threads=1)
