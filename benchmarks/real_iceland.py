@@ -21,7 +21,7 @@ from seisflow.run import run_workflow
 from seisflow.run.reporting import report_run
 from seisflow.run.results import read_catalog
 from seisflow.synthetic import compare_catalogs, compare_picks
-from seisflow.tables import EVENTS, PICKS, pick_ids, validate
+from seisflow.tables import EVENTS, LOCATED, PICKS, pick_ids, validate
 from seisflow.workflow import load_workflow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,9 +43,15 @@ def read_reference(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             "longitude": events["X"],
             "depth_km": events["Z"],
         }
-    ).assign(n_p=0, n_s=0, magnitude=events["ML"], magnitude_type="ML", method="reference", status="reference")
+    ).assign(
+        n_p=0, n_s=0, magnitude=events["ML"], magnitude_type="ML", method="reference", status="reference"
+    )
     pick_table = pd.DataFrame(
-        {"station": picks["Station"], "phase": picks["Phase"], "time": pd.to_datetime(picks["PickTime"], utc=True)}
+        {
+            "station": picks["Station"],
+            "phase": picks["Phase"],
+            "time": pd.to_datetime(picks["PickTime"], utc=True),
+        }
     ).assign(network="Z7", location="", band="HH", probability=1.0, polarity="", method="reference")
     pick_table["pick_id"] = pick_ids(pick_table)
     return validate(event_table, EVENTS), validate(pick_table.drop_duplicates("pick_id"), PICKS)
@@ -68,7 +74,17 @@ def main() -> int:
     figures, extra = compare(done.tables, reference)
     print(f"report: {report_run(workflow, figures)}")
     print(f"{len(extra)} located events beside the reference:")
-    columns = ["time", "latitude", "longitude", "depth_km", "n_p", "n_s", "rms_s", "gap_deg", "horizontal_error_km"]
+    columns = [
+        "time",
+        "latitude",
+        "longitude",
+        "depth_km",
+        "n_p",
+        "n_s",
+        "rms_s",
+        "gap_deg",
+        "horizontal_error_km",
+    ]
     print(extra[columns].to_string(index=False, float_format="%.3f"))
     print(json.dumps(figures | {"failures": len(done.failures), "seconds": round(done.seconds, 1)}))
     return done.exit_status
@@ -78,7 +94,7 @@ def compare(tables: Path, reference_folder: Path) -> tuple[dict[str, Any], pd.Da
     """Return the figures, and the events that are not in the reference."""
     reference_events, reference_picks = read_reference(reference_folder)
     found = read_catalog(tables)
-    located = found.events[found.events["status"] == "located"]
+    located = found.events[found.events["status"].isin(LOCATED)]
     events = compare_catalogs(
         located,
         reference_events,
@@ -87,7 +103,9 @@ def compare(tables: Path, reference_folder: Path) -> tuple[dict[str, Any], pd.Da
     )
     picks = compare_picks(found.picks, reference_picks, tolerance_s=PICK_TOLERANCE_S)
     stations = found.assignments.merge(found.picks, on="pick_id").groupby("event_id")["station"].nunique()
-    figures = events.summary() | picks.summary() | {"fewest_stations": int(stations.min()) if len(stations) else 0}
+    figures = (
+        events.summary() | picks.summary() | {"fewest_stations": int(stations.min()) if len(stations) else 0}
+    )
     rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()}
     return rounded, events.extra
 

@@ -75,9 +75,10 @@ def compare_with_truth(workflow: Workflow, truth: SyntheticTruth) -> dict[str, A
     from seisflow.run.results import read_catalog
     from seisflow.run.store import Store
     from seisflow.synthetic import compare_catalogs, compare_picks
+    from seisflow.tables import LOCATED
 
     found = read_catalog(Store(Path(workflow.output)).tables)
-    located = found.events[found.events["status"] == "located"]
+    located = found.events[found.events["status"].isin(LOCATED)]
     events = compare_catalogs(
         located,
         truth.catalog.events,

@@ -6,6 +6,7 @@ neighbouring windows share no instant and leave none out.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,6 +19,7 @@ from seisflow.errors import WorkflowError
 __all__ = ["NetworkDay", "Period", "StationDay", "Window", "as_time", "seconds"]
 
 DAY = np.timedelta64(1, "D")
+EARLIEST, LATEST = np.datetime64("1678-01-01", "s"), np.datetime64("2262-01-01", "s")
 
 
 def as_time(value: Any) -> np.datetime64:
@@ -25,34 +27,49 @@ def as_time(value: Any) -> np.datetime64:
 
     Parameters
     ----------
-    value : str, datetime.date, datetime.datetime, numpy.datetime64 or obspy.UTCDateTime
+    value : str, datetime.date, datetime.datetime, numpy.datetime64, pandas.Timestamp or obspy.UTCDateTime
         Strings are ISO 8601; a trailing ``Z`` or ``+00:00`` is allowed, other offsets are converted.
 
     Raises
     ------
     WorkflowError
-        If the value is no time.
-    """
-    import datetime as dt
+        If the value is no time, or none that nanoseconds can count (1678 to 2261).
 
+    Examples
+    --------
+    >>> str(as_time("2014-08-24T01:30+01:00"))
+    '2014-08-24T00:30:00.000000000'
+    """
     try:
-        if isinstance(value, np.datetime64):
-            return value.astype("datetime64[ns]")
-        if hasattr(value, "ns") and hasattr(value, "isoformat"):  # obspy.UTCDateTime
-            return np.datetime64(int(value.ns), "ns")
-        if isinstance(value, str):
-            text = value.strip().removesuffix("Z").removesuffix("+00:00")
-            if len(text) > 11 and ("+" in text[11:] or "-" in text[11:]):
-                value = dt.datetime.fromisoformat(text)
-            else:
-                return np.datetime64(text, "ns")
-        if isinstance(value, dt.datetime) and value.tzinfo is not None:
-            value = value.astimezone(dt.UTC).replace(tzinfo=None)
-        return np.datetime64(value).astype("datetime64[ns]")
-    except (ValueError, TypeError) as error:
+        plain = _without_offset(value)
+        time, coarse = np.datetime64(plain, "ns"), np.datetime64(plain, "s")
+    except (ValueError, TypeError, OverflowError):
+        time = coarse = np.datetime64("NaT")
+    if not EARLIEST <= coarse < LATEST:  # also where it is NaT
         raise WorkflowError(
-            f"{value!r} is not a time; write it as 2014-08-24 or 2014-08-24T00:01:00"
-        ) from error
+            f"{value!r} is not a time from 1678 to 2261; write it as 2014-08-24 or 2014-08-24T00:01:00"
+        )
+    return time
+
+
+def _without_offset(value: Any) -> Any:
+    """Return a time in a form that numpy reads, its offset from UTC taken off."""
+    if isinstance(value, str):
+        text = value.strip().removesuffix("Z").removesuffix("+00:00")
+        if not text[:4].isdigit():  # numpy also reads "now" and "today"
+            raise ValueError(text)
+        if "+" not in text[11:] and "-" not in text[11:]:
+            return text
+        value = dt.datetime.fromisoformat(text)
+    if hasattr(value, "to_datetime64"):  # pandas.Timestamp, which is a datetime with nanoseconds
+        return value.to_datetime64()
+    if hasattr(value, "ns"):  # obspy.UTCDateTime
+        return np.datetime64(int(value.ns), "ns")
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
+    if not isinstance(value, dt.date | np.datetime64):
+        raise TypeError(value)
+    return value
 
 
 def seconds(duration_s: float) -> np.timedelta64:
@@ -76,8 +93,8 @@ class Window:
     @classmethod
     def of_day(cls, day: Any) -> Self:
         """Return the window of one UTC day."""
-        start = as_time(day).astype("datetime64[D]")
-        return cls(start.astype("datetime64[ns]"), (start + DAY).astype("datetime64[ns]"))
+        start = _day_of(as_time(day))
+        return cls(start, start + DAY)
 
     @property
     def duration_s(self) -> float:
@@ -101,7 +118,7 @@ class Window:
 
     def days(self) -> Iterator[np.datetime64]:
         """Yield each UTC day (``datetime64[D]``) that the window touches."""
-        day = self.start.astype("datetime64[D]")
+        day = _day_of(self.start)
         while day < self.end:
             yield day
             day = day + DAY
@@ -132,7 +149,7 @@ class StationDay:
     @property
     def day(self) -> np.datetime64:
         """The UTC day, ``datetime64[D]``."""
-        return self.window.start.astype("datetime64[D]")
+        return _day_of(self.window.start)
 
     def __str__(self) -> str:
         return f"{self.network}.{self.station}.{_day_label(self.window)}"
@@ -147,10 +164,16 @@ class NetworkDay:
     @property
     def day(self) -> np.datetime64:
         """The UTC day, ``datetime64[D]``."""
-        return self.window.start.astype("datetime64[D]")
+        return _day_of(self.window.start)
 
     def __str__(self) -> str:
         return f"network.{_day_label(self.window)}"
+
+
+def _day_of(time: np.datetime64) -> np.datetime64:
+    """Return the UTC day of a time, ``datetime64[D]``."""
+    day: np.datetime64 = time.astype("datetime64[D]")
+    return day
 
 
 def _short(time: np.datetime64) -> str:
@@ -161,5 +184,6 @@ def _short(time: np.datetime64) -> str:
 
 
 def _day_label(window: Window) -> str:
-    day = window.start.astype("datetime64[D]")
-    return str(day) if window == Window.of_day(day) else str(window)
+    day = _day_of(window.start)
+    whole = window.start == day and window.end == day + DAY
+    return str(day) if whole else str(window)

@@ -26,8 +26,8 @@ __all__ = ["Method", "available", "build", "describe", "explain", "lookup", "roo
 class Method(BaseModel):
     """Parameters of one method; immutable, and unknown keys are refused.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     room : str
         Package that the method belongs to.
     name : str
@@ -77,7 +77,9 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         key = ".".join(str(part) for part in item["loc"])
         place = f"{where}: {key}" if where else key
         if item["type"] == "extra_forbidden":
-            lines.append(f"{place}: unknown key; allowed are {', '.join(sorted(model.model_fields)) or 'none'}")
+            lines.append(
+                f"{place}: unknown key; allowed are {', '.join(sorted(model.model_fields)) or 'none'}"
+            )
         elif item["type"] == "missing":
             lines.append(f"{place}: this key is needed")
         else:

@@ -38,7 +38,8 @@ def pick_files(files: Sequence[Path], out: Path, picker: str, settings: Sequence
     rate_hz = method.sampling_rate_hz
     preparation = Preparation(sampling_rate_hz=rate_hz) if rate_hz else Preparation(sampling_rate_hz=None)
     found = [
-        pick_phases(waveforms, method, key.window) for key, waveforms in _station_days(files, preparation, method)
+        pick_phases(waveforms, method, key.window)
+        for key, waveforms in _station_days(files, preparation, method)
     ]
     picks = concatenate(found, PICKS).sort_values(["time", "pick_id"], ignore_index=True)
     _write(picks, out)
@@ -84,7 +85,9 @@ def _method(room: str, name: str, settings: Sequence[str]) -> Any:
     return build(room, block, room)
 
 
-def _station_days(files: Sequence[Path], preparation: Preparation, picker: Picker) -> Iterator[tuple[StationDay, Any]]:
+def _station_days(
+    files: Sequence[Path], preparation: Preparation, picker: Picker
+) -> Iterator[tuple[StationDay, Any]]:
     """Yield every station-day of some files with its waveforms, margins included."""
     import obspy
 
@@ -108,7 +111,10 @@ def _station_days(files: Sequence[Path], preparation: Preparation, picker: Picke
             key = StationDay(network, station, period.window_of(day))
             wide = key.window.widened(picker.margin_s)
             try:
-                yield key, prepare_waveforms(stream.copy(), preparation, wide, _nowhere(network, station), None)
+                yield (
+                    key,
+                    prepare_waveforms(stream.copy(), preparation, wide, _nowhere(network, station), None),
+                )
             except WaveformError:
                 continue
 

@@ -30,6 +30,7 @@ __all__ = [
     "EVENTS",
     "HOLDINGS",
     "LEDGER",
+    "LOCATED",
     "PICKS",
     "PLAN",
     "REJECTED",
@@ -111,7 +112,12 @@ PICKS = _schema(
     _field("phase", TEXT, "P or S"),
     _field("time", TIME, "onset"),
     _field("probability", F32, "confidence of the picker, 0 to 1; its scale belongs to the method"),
-    _field("amplitude", F32, "peak absolute amplitude after the onset, in the units of the waveforms", optional=True),
+    _field(
+        "amplitude",
+        F32,
+        "peak absolute amplitude after the onset, in the units of the waveforms",
+        optional=True,
+    ),
     _field("polarity", TEXT, "up, down or '' where undetermined"),
     _field("method", TEXT, "name of the picker"),
 )
@@ -130,7 +136,7 @@ AVAILABILITY = _schema(
 EVENTS = _schema(
     "EVENTS",
     "Earthquakes: one row an event, located or not; `status` says which.",
-    _field("event_id", TEXT, "hash of origin time and picks (see event_id)"),
+    _field("event_id", TEXT, "hash of the picks that make it (see event_id)"),
     _field("time", TIME, "origin time"),
     _field("latitude", F64, "epicentre, WGS84, positive north", "degree"),
     _field("longitude", F64, "epicentre, WGS84, positive east", "degree"),
@@ -139,7 +145,9 @@ EVENTS = _schema(
     _field("n_s", I32, "S picks used"),
     _field("rms_s", F64, "weighted root mean square of the residuals", "s", optional=True),
     _field("gap_deg", F64, "largest azimuthal gap between stations", "degree", optional=True),
-    _field("horizontal_error_km", F64, "semi-major axis of the horizontal 68% error ellipse", "km", optional=True),
+    _field(
+        "horizontal_error_km", F64, "semi-major axis of the horizontal 68% error ellipse", "km", optional=True
+    ),
     _field("depth_error_km", F64, "68% error of the depth", "km", optional=True),
     _field("magnitude", F64, "magnitude", optional=True),
     _field("magnitude_type", TEXT, "ML, Mw, ...; '' where there is none"),
@@ -186,6 +194,10 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 
 
+LOCATED = ("located", "depth_at_limit")
+"""Values of `status` of events whose epicentre holds."""
+
+
 class Catalog(NamedTuple):
     """Events, which picks belong to them, and all picks, also those that belong to none.
 
@@ -230,7 +242,7 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 def _column(values: pd.Series[Any], field: pa.Field, table: str) -> pa.Array:
     try:
         if pa.types.is_timestamp(field.type):
-            values = pd.to_datetime(values, utc=True).astype("datetime64[ns, UTC]")
+            values = _instants(values)
         elif pa.types.is_string(field.type):
             values = values.astype(object).where(values.notna(), "" if not field.nullable else None)
         elif pa.types.is_date(field.type):
@@ -244,6 +256,17 @@ def _column(values: pd.Series[Any], field: pa.Field, table: str) -> pa.Array:
         row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
         raise TableError(f"{table}: column '{field.name}' has no value in row {row}; every row needs one")
     return array
+
+
+def _instants(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return times as UTC; numbers are refused, as nothing says what they count."""
+    if pd.api.types.is_numeric_dtype(values) and values.notna().any():
+        raise ValueError(
+            f"found numbers ({values.dropna().iloc[0]}), needed are times such as 2014-08-24T00:01:00"
+        )
+    if pd.api.types.is_numeric_dtype(values):
+        values = values.astype(object)
+    return pd.to_datetime(values, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
 
 
 def validate(frame: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
@@ -298,8 +321,10 @@ def read_table(path: str | Path, schema: pa.Schema) -> pd.DataFrame:
         if path.suffix == ".parquet":
             frame = pq.read_table(path).to_pandas()
         else:
-            codes = {name: str for name in ("network", "station", "location", "band", "pick_id", "event_id")}
-            frame = pd.read_csv(path, dtype=codes, keep_default_na=False, na_values=["", "nan", "NaN", "None"])
+            codes = dict.fromkeys(("network", "station", "location", "band", "pick_id", "event_id"), str)
+            frame = pd.read_csv(
+                path, dtype=codes, keep_default_na=False, na_values=["", "nan", "NaN", "None"]
+            )
             frame = _completed(frame.rename(columns=str.strip), schema)
         return validate(frame, schema)
     except TableError as error:
@@ -310,19 +335,21 @@ def read_table(path: str | Path, schema: pa.Schema) -> pd.DataFrame:
 
 def _completed(frame: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
     """Fill in what a plain CSV may leave out."""
+    defaults: dict[str, Any] = {}
     if schema is PICKS:
         defaults = {"location": "", "band": "", "probability": 1.0, "polarity": "", "method": "file"}
     elif schema is STATIONS:
         defaults = {"location": ""}
     elif schema is EVENTS:
         defaults = {"magnitude_type": "", "method": "file", "status": "located", "n_p": 0, "n_s": 0}
-    else:
-        defaults = {}
     for name, value in defaults.items():
         if name not in frame.columns:
             frame[name] = value
-    if schema is PICKS and "pick_id" not in frame.columns and {"time", "phase", "station", "network"} <= set(frame):
-        frame["time"] = pd.to_datetime(frame["time"], utc=True, format="ISO8601")
+    if (
+        schema is PICKS
+        and "pick_id" not in frame.columns
+        and {"time", "phase", "station", "network"} <= set(frame)
+    ):
         frame[["network", "location", "band"]] = frame[["network", "location", "band"]].fillna("")
         frame["pick_id"] = pick_ids(frame)
     return frame
@@ -333,8 +360,10 @@ def pick_ids(picks: pd.DataFrame) -> list[str]:
 
     A rerun that finds the same pick gives it the same name.
     """
-    times = pd.to_datetime(picks["time"], utc=True).dt.as_unit("us").astype("int64")
-    columns = [picks[name].astype(str) for name in ("network", "station", "location", "band", "phase", "method")]
+    times = _instants(picks["time"]).dt.as_unit("us").astype("int64")
+    columns = [
+        picks[name].astype(str) for name in ("network", "station", "location", "band", "phase", "method")
+    ]
     return [_digest("|".join(row)) for row in zip(*columns, times.astype(str), strict=True)]
 
 

@@ -10,12 +10,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny, ValidationError
 
 from seisflow.archive.base import Archive
+from seisflow.archive.stations import read_stations
 from seisflow.association.base import Associator
 from seisflow.earth.velocity import VelocityModel
 from seisflow.errors import SeisflowError, WorkflowError
@@ -24,6 +25,9 @@ from seisflow.location.base import Locator
 from seisflow.method import Method, build, explain
 from seisflow.picking.base import Picker
 from seisflow.waveforms.prepare import Preparation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Stations", "Workflow", "load_workflow"]
 
@@ -39,6 +43,14 @@ class Stations(BaseModel):
     """StationXML file, folder of StationXML files, or CSV with the columns of STATIONS."""
     select: Annotated[tuple[str, ...], Field(min_length=1)] = ("*.*",)
     """Patterns NETWORK.STATION with ``*`` and ``?``."""
+    network: str | None = None
+    """Network code of a CSV inventory that gives none."""
+    elevation_unit: Literal["m", "km"] = "m"
+    """Unit of a CSV column ``elevation`` whose name does not say it."""
+
+    def read(self) -> pd.DataFrame:
+        """Return the STATIONS table of the inventory."""
+        return read_stations(self.inventory, network=self.network, elevation_unit=self.elevation_unit)
 
 
 class Workflow(BaseModel):
@@ -174,7 +186,9 @@ def _stations(block: Any, folder: Path, where: str) -> Stations:
 def _velocity(block: Any, folder: Path, where: str) -> VelocityModel | None:
     if block is None:
         return None
-    block = {"path": block} if isinstance(block, str) else dict(_mapping({"velocity": block}, "velocity", where))
+    block = (
+        {"path": block} if isinstance(block, str) else dict(_mapping({"velocity": block}, "velocity", where))
+    )
     try:
         if "path" in block:
             return VelocityModel.read(_resolve(str(block.pop("path")), folder), **block)
@@ -191,7 +205,9 @@ def _check_stages(values: Mapping[str, Any], where: str) -> None:
     if values.get("location") is not None and values.get("association") is None:
         raise WorkflowError(f"{where}: location: needs an association block, whose events it locates")
     if values.get("association") is not None and values.get("velocity") is None:
-        raise WorkflowError(f"{where}: association: needs a velocity block (path, or depth_km, vp_km_s, vs_km_s)")
+        raise WorkflowError(
+            f"{where}: association: needs a velocity block (path, or depth_km, vp_km_s, vs_km_s)"
+        )
 
 
 def _rooted(block: Any, folder: Path) -> Any:

@@ -14,7 +14,7 @@ from seisflow.archive import read_traces
 from seisflow.earth.sites import sites_of
 from seisflow.errors import SeisflowError
 from seisflow.keys import Window, seconds
-from seisflow.report import RecordSection, ReportInputs, write_report
+from seisflow.report import RecordSection, ReportInputs, best_events, write_report
 from seisflow.run.results import read_catalog
 from seisflow.run.status import read_ledger
 from seisflow.run.store import Store
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["report_run"]
 
-N_SECTIONS = 10
 STATIONS_PER_SECTION = 12
 PACKAGES = (
     "dask",
@@ -103,10 +102,8 @@ def _versions() -> dict[str, str]:
 def _sections(
     workflow: Workflow, store: Store, catalog: Catalog, stations: pd.DataFrame
 ) -> list[RecordSection]:
-    """Return record sections of the events with most picks; of equal ones, the smaller gap."""
-    located = catalog.events[catalog.events["status"] == "located"]
-    located = located.assign(n=located["n_p"] + located["n_s"])
-    best = located.sort_values(["n", "gap_deg", "event_id"], ascending=[False, True, True]).head(N_SECTIONS)
+    """Return record sections of the best events."""
+    best = best_events(catalog.events)
     holdings = read_table(store.archive / "holdings.parquet", HOLDINGS)
     return [_section(event, workflow, holdings, catalog, stations) for event in best.to_dict("records")]
 

@@ -31,7 +31,11 @@ class DeploymentContract:
         before = {child.pid for child in me.children(recursive=True)}
         with self.deployment().connect():
             pass
-        left = [c for c in me.children(recursive=True) if c.pid not in before and "resource_tracker" not in " ".join(c.cmdline())]
+        left = [
+            c
+            for c in me.children(recursive=True)
+            if c.pid not in before and "resource_tracker" not in " ".join(c.cmdline())
+        ]
         assert [c for c in left if c.is_running() and c.status() != psutil.STATUS_ZOMBIE] == []
         assert threading.main_thread().is_alive()
 

@@ -17,7 +17,7 @@ STATIONS = {"AAA": (64.60, -17.00), "BBB": (64.90, -17.20), "CCC": (64.85, -16.6
 SOURCE = (64.76, -16.85, 6.0)
 VELOCITY = VelocityModel(depth_km=(0.0, 4.0, 20.0), vp_km_s=(4.5, 6.0, 7.5), vs_km_s=(2.6, 3.45, 4.3))
 DAY_S = 120.0
-RATE_HZ = 50.0
+RATE_HZ = 25.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def burst_samples(onsets: list[float], component: str, rng: np.random.Generator)
     gains = (2000.0, 600.0) if component == "Z" else (500.0, 4000.0)
     for onset, gain in zip(onsets, gains, strict=True):
         late = np.clip(time - onset, 0.0, None)
-        samples += gain * (time >= onset) * np.exp(-late / 1.5) * np.sin(2 * np.pi * 6.0 * late + 0.3)
+        samples += gain * (time >= onset) * np.exp(-late / 1.5) * np.sin(2 * np.pi * 5.0 * late + 0.3)
     return samples.astype(np.int32)
 
 
