@@ -1,6 +1,6 @@
 # Everything runs in .venv, made on first use from python3 (3.11 or later) and the pins of constraints.txt.
-# PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ... are pip's own: give https://download.pytorch.org/whl/cpu as an
-# extra index to get torch without CUDA.
+# PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ... are pip's own: with PyTorch's index of CPU builds as an extra
+# index, torch comes without CUDA.
 PYTHON ?= python3
 SEISFLOW_SHARED ?= ../shared
 export SEISFLOW_SHARED := $(abspath $(SEISFLOW_SHARED))

@@ -203,7 +203,8 @@ class StaLta(Picker):
         up = Band.of(vertical, rate_hz, self.p_low_hz, self.p_high_hz)
         across = Band.of(horizontals, rate_hz, self.s_low_hz, self.s_high_hz)
         p = self._lasting(up, self._triggers(up, self.p_threshold), _Around(2.5, 1.0, 3.0, self.p_ar_order))
-        s_triggers, around_s = self._triggers(across, self.s_threshold), _Around(1.5, 0.7, 3.0, self.s_ar_order)
+        s_triggers = self._triggers(across, self.s_threshold)
+        around_s = _Around(1.5, 0.7, 3.0, self.s_ar_order)
         if not len(vertical) or not len(horizontals):
             s = self._lasting(across, s_triggers, around_s)
             return {"P": self._separate(p, rate_hz), "S": self._separate(s, rate_hz)}

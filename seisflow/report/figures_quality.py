@@ -178,7 +178,7 @@ def _draw_picks_per_event(events: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlim(bins[0], bins[-1])
     _finish_counts(axes, "Events")
-    axes.legend(loc="upper right", borderaxespad=0.1)
+    axes.legend(loc="upper left", borderaxespad=0.1)
     return figure
 
 

@@ -14,7 +14,7 @@ from seisflow.archive import read_traces
 from seisflow.earth.sites import sites_of
 from seisflow.errors import SeisflowError
 from seisflow.keys import Window, seconds
-from seisflow.report import RecordSection, ReportInputs, best_events, write_report
+from seisflow.report import RecordSection, ReportInputs, SectionTrace, best_events, write_report
 from seisflow.run.results import read_catalog
 from seisflow.run.status import read_ledger
 from seisflow.run.store import Store
@@ -126,7 +126,8 @@ def _section(
     for row, site in zip(nearest.to_dict("records"), sites.to_dict("records"), strict=True):
         trace = _trace(row, site, workflow, holdings, window)
         if trace is not None:
-            traces.append((f"{row['network']}.{row['station']}", float(row["distance_km"]), *trace))
+            label = f"{row['network']}.{row['station']}"
+            traces.append(SectionTrace(label, float(row["distance_km"]), *trace))
     return RecordSection(event_id=event["event_id"], traces=traces)
 
 

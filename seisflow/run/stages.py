@@ -86,13 +86,16 @@ class Picking(Stage):
 
     @property
     def identity(self) -> list[Any]:
+        """Return the identities of picker, preparation and archive layout."""
         workflow = self.workflow
         return [workflow.picking.identity(), workflow.preparation.identity(), workflow.archive.identity()]
 
     def units(self, station_days: list[Unit]) -> Iterator[Unit]:
+        """Yield the station-days themselves."""
         yield from station_days
 
     def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+        """Read, prepare and pick one station-day, margins included; picks and availability of the day."""
         from seisflow.archive import read_traces
         from seisflow.archive.stations import read_inventory
         from seisflow.picking import pick_phases
@@ -121,6 +124,7 @@ class Association(Stage):
 
     @property
     def identity(self) -> list[Any]:
+        """Return the identities of associator and velocity model."""
         workflow = self.workflow
         assert workflow.association is not None and workflow.velocity is not None
         return [workflow.association.identity(), workflow.velocity.model_dump_json()]
@@ -134,6 +138,7 @@ class Association(Stage):
         return stitching_margin_s(self.workflow.association)
 
     def units(self, station_days: list[Unit]) -> Iterator[Unit]:
+        """Yield the network-days; each needs the station-days within the stitching margin."""
         days: dict[Window, list[str]] = {}
         for unit in station_days:
             days.setdefault(unit.window, []).append(unit.name)
@@ -146,6 +151,7 @@ class Association(Stage):
             yield Unit(NetworkDay(window), needs=needs)
 
     def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+        """Associate the picks around one network-day; events with origin in it, and their picks."""
         from seisflow.association import associate_picks
         from seisflow.association.stitching import explain_empty
 
@@ -168,15 +174,18 @@ class Location(Stage):
 
     @property
     def identity(self) -> list[Any]:
+        """Return the identity of the locator."""
         assert self.workflow.location is not None
         return [self.workflow.location.identity()]
 
     def units(self, station_days: list[Unit]) -> Iterator[Unit]:
+        """Yield the network-days; each needs its own association."""
         for window in sorted({unit.window for unit in station_days}):
             key = NetworkDay(window)
             yield Unit(key, needs=(str(key),))
 
     def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+        """Locate the events of one network-day."""
         from seisflow.location import locate_events
 
         workflow = self.workflow

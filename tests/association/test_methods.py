@@ -1,0 +1,16 @@
+"""Every associator, subscribed to the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from seisflow.association import Associator
+from seisflow.association.pyocto import PyOcto
+from tests.association.contract import AssociatorContract
+
+
+class TestPyOcto(AssociatorContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def associator(cls) -> Associator:
+        return PyOcto()
