@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from seisflow.run import RunReport
-    from seisflow.synthetic import SyntheticTruth
+    from seisflow.synthetic import Scenario, SyntheticTruth
     from seisflow.workflow import Workflow
 
 __all__ = ["run_demo"]
@@ -25,7 +25,7 @@ VISIBLE_SNR = 5.0
 """Peak over rms noise; weaker onsets drown, so they do not count as missed (noise itself reaches 3)."""
 
 
-def run_demo(folder: Path, seed: int = 1, as_json: bool = False) -> int:
+def run_demo(folder: Path, seed: int = 1, as_json: bool = False, scenario: Scenario | None = None) -> int:
     """Make the archive, run the workflow, compare with the truth, print where everything is.
 
     Parameters
@@ -36,6 +36,8 @@ def run_demo(folder: Path, seed: int = 1, as_json: bool = False) -> int:
         Seed of the archive.
     as_json : bool
         Print the figures as one line of JSON at the end.
+    scenario : Scenario, optional
+        What to simulate; None means 12 stations, one day and 150 earthquakes.
 
     Returns
     -------
@@ -50,8 +52,11 @@ def run_demo(folder: Path, seed: int = 1, as_json: bool = False) -> int:
 
     started = time.monotonic()
     console = Console(stderr=True)
-    scenario = Scenario()
-    console.print(f"making a day of {scenario.n_stations} stations with {scenario.n_events} earthquakes ...")
+    scenario = scenario or Scenario()
+    hours = scenario.duration_s / 3600.0
+    console.print(
+        f"making {hours:g} h of {scenario.n_stations} stations with {scenario.n_events} earthquakes ..."
+    )
     truth = make_archive(folder / "archive", scenario, seed)
     made_s = time.monotonic() - started
     workflow = load_workflow(_write_workflow(folder, truth))
@@ -130,14 +135,17 @@ def _run(workflow: Workflow, console: Console) -> RunReport:
 
 def _print(figures: dict[str, Any], done: RunReport, report: Path, seconds: float) -> None:
     """Print the comparison and where things are."""
+
+    def shown(name: str, unit: str) -> str:
+        return "unknown" if figures[name] is None else f"{figures[name]:.3g} {unit}"
+
     print(
         f"events: {figures['reference_found']} of {figures['reference_total']} found "
         f"(recall {figures['event_recall']:.3f}), precision {figures['event_precision']:.3f}\n"
-        f"median error: epicentre {figures['median_epicentre_error_km']:.2f} km, "
-        f"depth {figures['median_depth_error_km']:.2f} km, "
-        f"origin time {figures['median_time_error_s']:.2f} s\n"
-        f"assigned picks: median |error| P {figures['median_abs_p_residual_s']:.3f} s, "
-        f"S {figures['median_abs_s_residual_s']:.3f} s\n"
+        f"median error: epicentre {shown('median_epicentre_error_km', 'km')}, "
+        f"depth {shown('median_depth_error_km', 'km')}, origin time {shown('median_time_error_s', 's')}\n"
+        f"assigned picks: median |error| P {shown('median_abs_p_residual_s', 's')}, "
+        f"S {shown('median_abs_s_residual_s', 's')}\n"
         f"catalogue: {done.tables / 'events.parquet'}\n"
         f"report: {report}\n"
         f"workflow: {done.store.root.parent / 'workflow.yaml'}\n"

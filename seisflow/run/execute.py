@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from seisflow.run.executor import Done, Executor
 from seisflow.run.ledger import Entry, now
 from seisflow.run.plan import Plan, StagePlan
-from seisflow.run.task import MAX_ATTEMPTS, task_name
+from seisflow.run.task import task_name
 from seisflow.run.units import Job, Source, Unit, digest
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class _Driver:
         self.states = [StageState(stage_plan) for stage_plan in plan.stages]
         self.below: list[dict[str, list[Unit]]] = [{} for _ in self.states]
         self.in_flight = 0
+        self.suspects: deque[tuple[int, Job]] = deque()
+        self.isolating = False
 
     def start(self) -> None:
         """Find what waits for what, and release the units that wait for nothing."""
@@ -107,10 +109,21 @@ class _Driver:
                     self._release(level, unit)
 
     def fill(self) -> bool:
-        """Submit ready jobs up to the capacity, deepest stage first; return whether any task is in flight."""
-        for state in reversed(self.states):
-            while state.ready and self.in_flight < self.executor.capacity:
-                self._submit(state.plan.stage, self._batch(state))
+        """Submit what may run now; return whether any task is in flight.
+
+        Ready jobs go up to the capacity, deepest stage first. Suspects, whose task died with its
+        worker, wait until nothing else is in flight and then run one by one, so that a unit that
+        kills its worker takes the blame alone.
+        """
+        if self.suspects and not self.in_flight:
+            level, job = self.suspects.popleft()
+            self.isolating = True
+            self._submit(self.states[level].plan.stage, [job])
+        while not self.suspects and not self.isolating and self.in_flight < self.executor.capacity:
+            state = next((state for state in reversed(self.states) if state.ready), None)
+            if state is None:
+                break
+            self._submit(state.plan.stage, self._batch(state))
         return self.in_flight > 0
 
     def _batch(self, state: StageState) -> list[Job]:
@@ -129,31 +142,31 @@ class _Driver:
     def settle(self, done: Done) -> None:
         """Take in a task that ended."""
         self.in_flight -= 1
+        was_alone, self.isolating = self.isolating, False
         level = next(n for n, state in enumerate(self.states) if state.plan.stage is done.stage)
-        if done.error is not None or done.result is None:
-            self._survive(level, done)
-            return
-        self.states[level].ready.extendleft(done.result.again)
-        for entry in done.result.entries:
-            self._finish(level, entry)
+        if done.result is not None:
+            self.states[level].ready.extendleft(done.result.again)
+            for entry in done.result.entries:
+                self._finish(level, entry)
+        elif was_alone:
+            self._bury(level, done)
+        else:
+            self.suspects.extend((level, replace(job, attempt=job.attempt + 1)) for job in done.jobs)
 
-    def _survive(self, level: int, done: Done) -> None:
-        """Try the units of a task that died one by one; record one that died alone, too, as failed."""
-        state, jobs = self.states[level], done.jobs
-        if len(jobs) > 1 or jobs[0].attempt < MAX_ATTEMPTS:
-            state.ready.extendleft(replace(job, attempt=job.attempt + 1) for job in jobs)
-            return
+    def _bury(self, level: int, done: Done) -> None:
+        """Record the unit of a task that died though nothing else was running."""
+        job = done.jobs[0]
         reason = f"{type(done.error).__name__}: {done.error}"
         entry = Entry(
-            done.stage.name,
-            jobs[0].unit.name,
-            "failed",
-            reason,
-            jobs[0].inputs,
-            attempts=jobs[0].attempt,
+            stage=done.stage.name,
+            unit=job.unit.name,
+            status="failed",
+            reason=reason,
+            inputs=job.inputs,
+            attempts=job.attempt,
             finished=now(),
         )
-        state.plan.ledger.record(f"{task_name(done.stage, jobs)}-died", [entry])
+        self.states[level].plan.ledger.record(f"{task_name(done.stage, done.jobs)}-died", [entry])
         self._finish(level, entry)
 
     def _finish(self, level: int, entry: Entry) -> None:
