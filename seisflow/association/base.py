@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
 
 from seisflow.method import Method
 
@@ -14,25 +16,70 @@ if TYPE_CHECKING:
     from seisflow.keys import Window
     from seisflow.tables import Catalog
 
-__all__ = ["Associator", "associate_picks"]
+__all__ = ["BORDER_S", "Associator", "associate_picks"]
+
+BORDER_S = 10.0
+"""Seconds by which the origin time of one earthquake may differ between two windows that see it."""
+
+Count = Annotated[int, Field(ge=0)]
 
 
 class Associator(Method):
-    """Base of every associator."""
+    """Base of every associator: how a period is cut, and what makes an event.
+
+    A subclass promises that every arrival of an event lies between its origin time and `margin_s`
+    after it.
+    """
 
     room: ClassVar[str] = "association"
+    neutral: ClassVar[frozenset[str]] = frozenset({"threads"})
 
-    window_s: float = 3600.0
-    """Length of the windows picks are associated in; their borders are multiples of it since 1970."""
+    min_stations: Annotated[int, Field(ge=3)] = 4
+    """Stations with a pick that an event has at least."""
+    n_picks: Count = 7
+    """Picks that an event has at least."""
+    n_p_picks: Count = 3
+    """P picks that an event has at least."""
+    n_s_picks: Count = 2
+    """S picks that an event has at least."""
+    n_p_and_s_picks: Count = 2
+    """Stations with both a P and an S pick that an event has at least."""
+    window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
+    """Length of the windows picks are associated in, s; their borders are multiples of it since 1970."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """Windows associated at the same time; without effect on the result."""
 
     @property
     @abstractmethod
     def margin_s(self) -> float:
-        """Seconds of picks needed on each side of a window: more than the longest travel time."""
+        """Longest travel time that an event may have to a station of its own, s."""
 
     @abstractmethod
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
-        """Return the events of one window of picks (margins included), with ids filled in."""
+        """Return the events of one window of picks (margins included), with ids filled in.
+
+        Equal rows give the same events; `associate_windows` hands them in order of time.
+        """
+
+    @model_validator(mode="after")
+    def _window_holds_its_margins(self) -> Self:
+        least = 2.0 * (self.margin_s + 2.0 * BORDER_S)
+        if self.window_s < least:
+            raise ValueError(
+                f"window_s {self.window_s:g} s must be at least {least:g} s: twice the longest travel time "
+                f"({self.margin_s:g} s) and {2 * BORDER_S:g} s for origin times near a border"
+            )
+        return self
+
+    def suffices(self, stations_p: set[str], stations_s: set[str], n_picks: int) -> bool:
+        """Return whether picks are enough for an event, given the stations that have a P and an S pick."""
+        return (
+            n_picks >= self.n_picks
+            and len(stations_p) >= self.n_p_picks
+            and len(stations_s) >= self.n_s_picks
+            and len(stations_p & stations_s) >= self.n_p_and_s_picks
+            and len(stations_p | stations_s) >= self.min_stations
+        )
 
 
 def associate_picks(
@@ -45,7 +92,7 @@ def associate_picks(
     """Associate the picks of a network into events.
 
     The result does not depend on how a period is cut: the picks of many days at once give the
-    same events as day by day with margins.
+    same events as day by day with margins, given the same STATIONS.
 
     Parameters
     ----------

@@ -48,6 +48,7 @@ def draw_map(stations: pd.DataFrame, events: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, height_in))
 
     def panel(left_in: float, bottom_in: float, width_in: float, tall_in: float) -> Axes:
+        """Add axes at a place given in inches."""
         box = (left_in / WIDTH_IN, bottom_in / height_in, width_in / WIDTH_IN, tall_in / height_in)
         return figure.add_axes(box)
 

@@ -60,7 +60,7 @@ class AssociatorContract:
 
     def test_finds_the_events(self, associator: Associator) -> None:
         found = []
-        for seed in range(2, 5):
+        for seed in range(2, 8):
             sequence = made_sequence(seed)
             catalog = associate_picks(sequence.picks, sequence.stations, associator, sequence.velocity)
             found.append(scores(catalog, sequence, associator))

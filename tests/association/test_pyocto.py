@@ -107,7 +107,7 @@ def test_both_epochs_of_a_station_serve() -> None:
 
 
 def test_margins_follow_the_largest_distance() -> None:
-    assert PyOcto().margin_s == pytest.approx(np.hypot(200.0, 40.0) / 2.5)
+    assert PyOcto().margin_s == pytest.approx(np.hypot(200.0, 30.0) / 2.5)
     assert stitching_margin_s(PyOcto()) == pytest.approx(1.5 * 1200.0 + PyOcto().margin_s + 10.0)
 
 

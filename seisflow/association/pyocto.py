@@ -1,0 +1,307 @@
+"""PyOcto: association by following picks into ever smaller cells of space and time."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from seisflow.association.base import Associator
+from seisflow.association.network import Network
+from seisflow.earth import TravelTimes, VelocityModel, sites_of
+from seisflow.errors import DependencyError
+from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty, event_id, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from pyocto import OctoAssociator
+
+__all__ = ["PyOcto"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+SLOW_S_KM_S = 2.5
+"""No S wave is slower on average over its whole path."""
+STEPS_PER_NODE = 5.0
+"""Steps of the travel-time table across a node, 1 km at most each."""
+NODE_PER_LOCATION = 7.0
+"""How much finer than a node sources are located."""
+CLEAR = {"n_picks": 3, "n_p_picks": 1, "n_s_picks": 1, "n_p_and_s_picks": 2}
+"""What an event must have beyond the least in the first pass."""
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """The lengths and tolerances of a search, those that follow from the network filled in."""
+
+    edge_km: float
+    node_km: float
+    near_km: float
+    tolerance_s: float
+    match_s: float
+
+    @classmethod
+    def of(cls, octree: PyOcto, network: Network) -> _Scale:
+        tolerance_s = octree.tolerance_s or min(2.0, 0.3 + 0.02 * network.spacing_km)
+        return cls(
+            edge_km=octree.edge_km or float(np.clip(0.25 * network.diagonal_km, 10.0, 50.0)),
+            node_km=octree.min_node_size_km or float(np.clip(0.5 * network.spacing_km, 1.0, 10.0)),
+            near_km=octree.near_km or max(30.0, 5.0 * network.spacing_km),
+            tolerance_s=tolerance_s,
+            match_s=octree.pick_match_tolerance_s or tolerance_s,
+        )
+
+    @property
+    def unit(self) -> float:
+        """Kilometres, and seconds, of the unit that PyOcto is given lengths and times in.
+
+        PyOcto 0.1 takes a step of its travel-time table for 1 km where it looks for the earliest time
+        in a cell, and compares lengths with durations by a speed of 5 km/s. Scaled alike, speeds stay
+        as they are, the step is 1, and small networks get the fine table they need.
+        """
+        return min(1.0, self.node_km / STEPS_PER_NODE)
+
+
+class PyOcto(Associator):
+    """Associator that splits space and time where enough picks agree, until an event remains.
+
+    Lengths and tolerances that are None follow from the geometry of the network.
+
+    Sources are found in two passes: the clear ones first, then those with the least number of
+    picks among the picks that are left. So small events do not take picks of large ones.
+
+    References
+    ----------
+    Münchmeyer (2024), PyOcto: A high-throughput seismic phase associator, Seismica 3 (1),
+    doi:10.26443/seismica.v3i1.1130.
+    """
+
+    name: ClassVar[str] = "pyocto"
+
+    n_p_picks: Annotated[int, Field(ge=0)] = 2
+    """P picks that an event has at least."""
+    n_p_and_s_picks: Annotated[int, Field(ge=0)] = 1
+    """Stations with both a P and an S pick that an event has at least."""
+    max_distance_km: Positive = 200.0
+    """Largest epicentral distance of a pick, km; it says how long after an event its picks may come."""
+    depth_min_km: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    """Shallowest source searched, km below sea level."""
+    depth_max_km: Annotated[float, Field(allow_inf_nan=False)] = 30.0
+    """Deepest source searched, km below sea level."""
+    edge_km: Positive | None = None
+    """How far beyond the outermost stations sources are searched, km; None takes a quarter of the
+    diagonal of the network, 10 to 50 km."""
+    min_node_size_km: Positive | None = None
+    """Cells of this size are tried as events, km; None takes half the station spacing, 1 to 10 km."""
+    near_km: Positive | None = None
+    """Stations within this distance of a cell decide whether it holds an event, km; None takes five
+    station spacings, at least 30 km. Farther ones join when the event stands."""
+    tolerance_s: Positive | None = None
+    """How far a pick may be from the times a cell allows, s; None takes 0.3 s and 0.02 s for each
+    kilometre of station spacing, at most 2 s."""
+    pick_match_tolerance_s: Positive | None = None
+    """How far a pick may be from the time an event predicts, s; None takes `tolerance_s`."""
+    min_interevent_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Of two events whose origin times are closer than this the one with more picks is kept, s."""
+    min_pick_fraction: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Share of the stations nearer to an event that must have picks for a far station to count; 0 is
+    twice as fast and finds more false events."""
+
+    @model_validator(mode="after")
+    def _depths_in_order(self) -> Self:
+        if not self.depth_min_km < self.depth_max_km:
+            raise ValueError(
+                f"depth_max_km {self.depth_max_km:g} must exceed depth_min_km {self.depth_min_km:g}"
+            )
+        return self
+
+    @property
+    def margin_s(self) -> float:
+        """Travel time of a slow S wave over the longest path there may be, s."""
+        return float(np.hypot(self.max_distance_km, self.depth_max_km - self.depth_min_km)) / SLOW_S_KM_S
+
+    def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
+        """Return the events of one window of picks, located by PyOcto, residuals of exact travel times."""
+        picks = picks[picks["phase"].isin(["P", "S"])].sort_values(["time", "pick_id"], ignore_index=True)
+        if picks.empty:
+            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
+        times = picks["time"].to_numpy(dtype="datetime64[ns]")
+        arrivals = pd.DataFrame(
+            {
+                "pick_id": picks["pick_id"],
+                "site": sites_of(picks, stations),
+                "station": picks["network"] + "." + picks["station"],
+                "phase": picks["phase"],
+                "time_s": (times - times[0]) / np.timedelta64(1, "ns") * 1e-9,
+                "event": -1,
+            }
+        )
+        network = Network.of(stations)
+        sources = pd.DataFrame(columns=["east_km", "north_km", "depth_km", "time_s"], dtype=float)
+        for extra in (CLEAR, dict.fromkeys(CLEAR, 0)):
+            left = arrivals[arrivals["event"] < 0]
+            if len(left) >= self.n_picks + extra["n_picks"]:
+                found, event = self._search(left, network, velocity, extra)
+                arrivals.loc[event.index, "event"] = event + len(sources)
+                sources = pd.concat([sources, found], ignore_index=True)
+        own = self._timed(arrivals[arrivals["event"] >= 0], sources, network, velocity)
+        return self._catalog(own, sources, network, times[0], picks)
+
+    def _search(
+        self, arrivals: pd.DataFrame, network: Network, velocity: VelocityModel, extra: Mapping[str, int]
+    ) -> tuple[pd.DataFrame, pd.Series[int]]:
+        """Return sources, and the number of the source for each arrival that has one."""
+        scale = _Scale.of(self, network)
+        depths = (self.depth_min_km, self.depth_max_km)
+        # One slice for all: slices would share picks, and begin where the first pick happens to be.
+        span_s = float(arrivals["time_s"].iloc[-1]) + 2.0 * self.margin_s
+        picks = pd.DataFrame(
+            {
+                "station": arrivals["site"].map("{:06d}".format),
+                "phase": arrivals["phase"],
+                "time": arrivals["time_s"] / scale.unit,
+            }
+        )
+        sites = self._sites(np.unique(arrivals["site"]), network, velocity, scale.unit)
+        with tempfile.NamedTemporaryFile(suffix=".traveltimes") as file:
+            file.write(network.table(velocity, depths, scale.edge_km, scale.unit))
+            file.flush()
+            octree = self._octree(network, scale, file.name, span_s, extra)
+            events, assignments = octree.associate(picks, sites)
+        if events.empty:
+            return pd.DataFrame(), pd.Series(dtype=int)
+        columns = ["east_km", "north_km", "depth_km", "time_s"]
+        sources = (events[["x", "y", "z", "time"]] * scale.unit).set_axis(columns, axis=1)
+        sources["depth_km"] += self.depth_min_km
+        rows = arrivals.index[assignments["pick_idx"].to_numpy()]
+        return sources, pd.Series(assignments["event_idx"].to_numpy(), index=rows)
+
+    def _octree(
+        self, network: Network, scale: _Scale, path: str, span_s: float, extra: Mapping[str, int]
+    ) -> OctoAssociator:
+        """Return PyOcto's associator, in units of `scale.unit`."""
+        try:
+            from pyocto import OctoAssociator, VelocityModel1D
+        except ImportError as error:
+            raise DependencyError(
+                "the associator pyocto needs the package pyocto, which is not installed; "
+                "run: pip install 'seisflow[association]'"
+            ) from error
+        unit = scale.unit
+        east, north = network.limits_km(scale.edge_km)
+        least = {key: getattr(self, key) + more for key, more in extra.items()}
+        least["n_p_picks"] = max(least["n_p_picks"], least["n_p_and_s_picks"])
+        least["n_s_picks"] = max(least["n_s_picks"], least["n_p_and_s_picks"])
+        least["n_picks"] = max(least["n_picks"], least["n_p_picks"] + least["n_s_picks"])
+        model = VelocityModel1D(
+            path, scale.tolerance_s / unit, association_cutoff_distance=scale.near_km / unit
+        )
+        return OctoAssociator(
+            xlim=(east[0] / unit, east[1] / unit),
+            ylim=(north[0] / unit, north[1] / unit),
+            zlim=(0.0, (self.depth_max_km - self.depth_min_km) / unit),
+            velocity_model=model,
+            time_before=self.margin_s / unit,
+            time_slicing=span_s / unit,
+            min_node_size=scale.node_km / unit,
+            min_node_size_location=scale.node_km / NODE_PER_LOCATION / unit,
+            pick_match_tolerance=scale.match_s / unit,
+            min_interevent_time=self.min_interevent_s / unit,
+            min_pick_fraction=self.min_pick_fraction,
+            n_threads=1,
+            **least,
+        )
+
+    def _sites(
+        self, sites: NDArray[np.int64], network: Network, velocity: VelocityModel, unit: float
+    ) -> pd.DataFrame:
+        """Return the sites that have picks as PyOcto wants them: at the datum, with terms for elevation."""
+        terms = {phase: network.elevation_terms_s(phase, velocity, self.depth_min_km) for phase in ("P", "S")}
+        return pd.DataFrame(
+            {
+                "id": [f"{site:06d}" for site in sites],
+                "x": network.east_km[sites] / unit,
+                "y": network.north_km[sites] / unit,
+                "z": 0.0,
+                "p_residual": terms["P"][sites] / unit,
+                "s_residual": terms["S"][sites] / unit,
+            }
+        )
+
+    def _timed(
+        self, arrivals: pd.DataFrame, sources: pd.DataFrame, network: Network, velocity: VelocityModel
+    ) -> pd.DataFrame:
+        """Return arrivals with distance and delay (pick time less exact travel time), impossible ones not.
+
+        Impossible are arrivals before the origin, S not after P at the same site, and those from beyond
+        `max_distance_km`.
+        """
+        own = arrivals.sort_values(["event", "site", "phase", "time_s"]).drop_duplicates(
+            ["event", "site", "phase"]
+        )
+        source = sources.loc[own["event"]].reset_index(drop=True)
+        sites = own["site"].to_numpy()
+        distance = np.hypot(
+            source["east_km"].to_numpy() - network.east_km[sites],
+            source["north_km"].to_numpy() - network.north_km[sites],
+        )
+        travel, phases = np.zeros(len(own)), own["phase"].to_numpy()
+        for phase in ("P", "S"):
+            of = phases == phase
+            travel[of] = TravelTimes(velocity).first_arrival(
+                phase, distance[of], source["depth_km"].to_numpy()[of], -network.elevation_km[sites[of]]
+            )
+        own = own.assign(distance_km=distance, delay_s=own["time_s"].to_numpy() - travel)
+        first_p = (
+            own["time_s"].where(own["phase"] == "P").groupby([own["event"], own["site"]]).transform("min")
+        )
+        late = (own["phase"] == "S") & (own["time_s"] <= first_p)
+        early = own["time_s"].to_numpy() < source["time_s"].to_numpy()
+        return own[~late & ~early & (own["distance_km"] <= self.max_distance_km)]
+
+    def _catalog(
+        self,
+        arrivals: pd.DataFrame,
+        sources: pd.DataFrame,
+        network: Network,
+        start: np.datetime64,
+        picks: pd.DataFrame,
+    ) -> Catalog:
+        """Return the events that are left, origin times at the mean delay of their picks."""
+        events, assignments = [], []
+        latitude, longitude = network.projection.to_degrees(sources["east_km"], sources["north_km"])
+        for number in np.unique(arrivals["event"]):
+            own = arrivals[arrivals["event"] == number]
+            with_p, with_s = (set(own["station"][own["phase"] == phase]) for phase in ("P", "S"))
+            if not self.suffices(with_p, with_s, len(own)):
+                continue
+            time_s = own["delay_s"].mean()
+            residual_s = own["delay_s"] - time_s
+            name = event_id(own["pick_id"].tolist())
+            events.append(
+                {
+                    "event_id": name,
+                    "time": start + np.timedelta64(round(time_s * 1e6), "us"),
+                    "latitude": latitude[number],
+                    "longitude": longitude[number],
+                    "depth_km": sources["depth_km"].to_numpy()[number],
+                    "n_p": int((own["phase"] == "P").sum()),
+                    "n_s": int((own["phase"] == "S").sum()),
+                    "rms_s": float(np.sqrt(np.mean(residual_s**2))),
+                    "magnitude_type": "",
+                    "method": self.name,
+                    "status": "associated",
+                }
+            )
+            assignments.append(own.assign(event_id=name, residual_s=residual_s))
+        if not events:
+            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
+        return Catalog(
+            validate(pd.DataFrame(events), EVENTS), validate(pd.concat(assignments), ASSIGNMENTS), picks
+        )
