@@ -41,7 +41,7 @@ class ProgressDisplay:
             TextColumn("{task.description:<12}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(),
         )
         self.bars = Progress(*columns, console=console) if console.is_terminal else None
@@ -64,7 +64,8 @@ class ProgressDisplay:
             self._move_bars(self.bars, states)
         elif time.monotonic() - self.last_line >= LINE_EVERY_S:
             self.last_line = time.monotonic()
-            self.console.print(" · ".join(self._line(state) for state in states))
+            line = " · ".join(self._line(state) for state in states)
+            self.console.print(line, markup=False, highlight=False)
 
     def _move_bars(self, bars: Progress, states: Sequence[StageState]) -> None:
         for state in states:
@@ -83,4 +84,4 @@ class ProgressDisplay:
         rate = state.computed / max(time.monotonic() - self.started, 1e-3)
         reasons = Counter(entry.reason.split(":")[0] for entry in state.failed)
         failures = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(2))
-        return f"{rate:.1f}/s" + (f" [failed: {failures}]" if failures else "")
+        return f"{rate:.1f}/s" + (f" (failed: {failures})" if failures else "")
