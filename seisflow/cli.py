@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -46,10 +48,17 @@ def main() -> NoReturn:
     except SeisflowError as error:
         typer.secho(f"seisflow: {error}", fg="red", err=True)
         sys.exit(2)
+    sys.exit(0)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """End with a word, and status 130, when a run is interrupted: nothing that was done is lost."""
+    try:
+        yield
     except KeyboardInterrupt:
         typer.secho("seisflow: interrupted; the same command goes on where it stopped", fg="yellow", err=True)
-        sys.exit(130)
-    sys.exit(0)
+        raise typer.Exit(130) from None
 
 
 def _version(asked: bool) -> None:
@@ -122,7 +131,7 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
 
     loaded = _load(workflow, settings)
     console = Console(stderr=True)
-    with loaded.deployment.connect() as client:  # type: ignore[attr-defined]
+    with _resumable(), loaded.deployment.connect() as client:  # type: ignore[attr-defined]
         if client is not None:
             console.print(f"dashboard: {client.dashboard_link}")
         with ProgressDisplay(console) as progress:

@@ -16,10 +16,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny, ValidationError
 
 from seisflow.archive.base import Archive
+from seisflow.archive.selection import is_wanted
 from seisflow.archive.stations import read_stations
 from seisflow.association.base import Associator
 from seisflow.earth.velocity import VelocityModel
-from seisflow.errors import SeisflowError, WorkflowError
+from seisflow.errors import MetadataError, SeisflowError, WorkflowError
 from seisflow.keys import Period, as_time
 from seisflow.location.base import Locator
 from seisflow.method import Method, build, explain
@@ -49,8 +50,22 @@ class Stations(BaseModel):
     """Unit of a CSV column ``elevation`` whose name does not say it."""
 
     def read(self) -> pd.DataFrame:
-        """Return the STATIONS table of the inventory."""
-        return read_stations(self.inventory, network=self.network, elevation_unit=self.elevation_unit)
+        """Return the rows of the inventory for the stations that take part, a STATIONS table.
+
+        Raises
+        ------
+        MetadataError
+            If the inventory can not be read, or none of its stations is selected.
+        """
+        table = read_stations(self.inventory, network=self.network, elevation_unit=self.elevation_unit)
+        codes = zip(table["network"], table["station"], strict=True)
+        selected = table[[is_wanted(network, station, self.select) for network, station in codes]]
+        if selected.empty:
+            raise MetadataError(
+                f"{self.inventory} has {len(table)} stations, none of which fits {', '.join(self.select)}; "
+                "check stations.select"
+            )
+        return selected.reset_index(drop=True)
 
 
 class Workflow(BaseModel):

@@ -227,3 +227,24 @@ def test_the_lease_of_a_dead_driver_is_taken_over(tmp_path: Path) -> None:
     with Lease(path) as lease:
         assert json.loads(path.read_text())["token"] == lease.token
     assert not path.exists()
+
+
+def test_a_terminated_driver_ends_cleanly_and_goes_on(
+    make_archive: Callable[[int], SmallArchive], tmp_path: Path
+) -> None:
+    archive = make_archive(4)
+    output = tmp_path / "stopped"
+    path = archive.workflow(output, deployment={"method": "local", "workers": 1, "dashboard_port": 0})
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "seisflow.cli", "run", str(path)], stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: n_records(output) >= 2, "the first records")
+    driver.terminate()
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "the same command goes on where it stopped" in said
+    assert not (output / "lease.json").exists()
+    done = n_records(output)
+    assert done < 16, "the run must be stopped in its middle"
+    again = run_workflow(archive.load(output))
+    assert counts(again)["picking"] == (16 - done, done)

@@ -109,3 +109,13 @@ def test_parts_that_no_record_names_do_not_exist(small_archive: SmallArchive, tm
     assert counts(again)["picking"] == (1, 7)
     assert tables(again) == tables(report)
     assert np.isfinite(read_catalog(again.tables).events["depth_km"]).all()
+
+
+def test_stations_that_take_no_part_have_no_influence(make_archive, tmp_path: Path) -> None:
+    archive = make_archive(1)
+    before = tables(run_workflow(archive.load(tmp_path / "before")))
+    stations = archive.folder / "stations.csv"
+    stations.write_text(stations.read_text() + "ZZ,FAR,,10.0,100.0,0.0\n")
+    selected = {"inventory": str(stations), "select": ["XX.*"]}
+    after = tables(run_workflow(archive.load(tmp_path / "after", stations=selected)))
+    assert after == before
