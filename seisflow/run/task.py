@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seisflow import __version__
@@ -80,9 +81,15 @@ def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
     return result
 
 
-@functools.lru_cache(maxsize=4)
 def _stations(store: Store) -> pd.DataFrame:
-    return read_table(store.archive / "stations.parquet", STATIONS)
+    path = store.archive / "stations.parquet"
+    return _read_stations(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_stations(path: Path, changed_ns: int) -> pd.DataFrame:
+    """Read the stations once a process, and again when the file has changed."""
+    return read_table(path, STATIONS)
 
 
 def _blank(stage: Stage, job: Job) -> Entry:

@@ -99,6 +99,8 @@ def test_moved_coordinates_redo_association_but_no_picks(make_archive, tmp_path:
     stations.write_text(stations.read_text().replace("64.6,-17.0", "64.61,-17.0"))
     again = counts(run_workflow(archive.load(tmp_path / "run")))
     assert again == {"picking": (0, 4), "association": (1, 0), "location": (1, 0)}
+    fresh = run_workflow(archive.load(tmp_path / "fresh"))
+    assert tables(run_workflow(archive.load(tmp_path / "run"))) == tables(fresh)
 
 
 def test_parts_that_no_record_names_do_not_exist(small_archive: SmallArchive, tmp_path: Path) -> None:
