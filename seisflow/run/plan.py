@@ -6,6 +6,7 @@ below follow from them; the ledger is subtracted.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -131,6 +132,7 @@ def _station_days(holdings: pd.DataFrame, workflow: Workflow) -> Iterator[Unit]:
         days.setdefault(np.datetime64(day, "D"), []).append((uri, n_bytes))
     one = np.timedelta64(1, "D")
     margin_s = workflow.picking.margin_s + workflow.preparation.margin_s
+    responses = _responses(workflow)
     for day in workflow.period.days():
         window = workflow.period.window_of(day)
         near = set(window.widened(margin_s).days())
@@ -141,5 +143,17 @@ def _station_days(holdings: pd.DataFrame, workflow: Workflow) -> Iterator[Unit]:
                 {item for d in (day - one, day, day + one) if d in near for item in days.get(d, ())}
             )
             uris = tuple(uri for uri, _ in found)
-            inputs = digest((uri.rsplit("/", 1)[-1], n_bytes) for uri, n_bytes in found)
+            inputs = digest([responses, *((uri.rsplit("/", 1)[-1], n_bytes) for uri, n_bytes in found)])
             yield Unit(StationDay(network, station, window), uris=uris, inputs=inputs)
+
+
+def _responses(workflow: Workflow) -> str:
+    """Return a hash of the inventory where the waveforms depend on its responses, else ''."""
+    inventory = workflow.stations.inventory
+    if workflow.preparation.remove_response == "none":
+        return ""
+    if "://" in inventory:
+        return digest([inventory])
+    path = Path(inventory)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return digest(hashlib.blake2b(file.read_bytes()).hexdigest() for file in files)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from seisflow.run import RunReport, run_workflow
+from seisflow.run.plan import make_plan
 from seisflow.run.results import read_catalog
 from tests.run.conftest import SOURCE, STATIONS, SmallArchive
 
@@ -121,3 +122,20 @@ def test_stations_that_take_no_part_have_no_influence(make_archive, tmp_path: Pa
     selected = {"inventory": str(stations), "select": ["XX.*"]}
     after = tables(run_workflow(archive.load(tmp_path / "after", stations=selected)))
     assert after == before
+
+
+def test_a_changed_inventory_redoes_picks_only_where_responses_are_removed(
+    make_archive, tmp_path: Path
+) -> None:
+    archive = make_archive(1)
+    inventory = archive.folder / "stations.csv"
+
+    def inputs(response: str) -> list[str]:
+        preparation = {"sampling_rate_hz": 25.0, "remove_response": response}
+        plan = make_plan(archive.load(tmp_path / "run", preparation=preparation))
+        return [unit.inputs for unit in plan.stages[0].units]
+
+    counts_before, velocity_before = inputs("none"), inputs("velocity")
+    inventory.write_text(inventory.read_text().replace("64.6,-17.0", "64.61,-17.0"))
+    assert inputs("none") == counts_before
+    assert not set(inputs("velocity")) & set(velocity_before)
