@@ -55,6 +55,14 @@ class Lease:
         if holder(self.path).get("token") == self.token:
             self.path.unlink(missing_ok=True)
 
+    def check(self) -> None:
+        """Raise a `LeaseError` if another driver has taken the run over: two must never write."""
+        if self.lost:
+            raise LeaseError(
+                f"another driver took over {self.path.parent} while this one slept for more than "
+                f"{EXPIRY_S:.0f} s; what was done is kept"
+            )
+
     def _content(self) -> str:
         me = {"token": self.token, "host": socket.gethostname(), "pid": os.getpid(), "renewed": time.time()}
         return json.dumps(me | {"started_ticks": _start_ticks(os.getpid())})

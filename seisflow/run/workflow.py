@@ -93,12 +93,18 @@ def run_workflow(
     """
     started = time.monotonic()
     store = Store(Path(workflow.output))
-    with Lease(store.root / "lease.json"):
+    with Lease(store.root / "lease.json") as lease:
+
+        def tell(states: Sequence[StageState]) -> None:
+            """Pass the progress on, as long as the run is ours."""
+            lease.check()
+            on_progress(states)
+
         plan = make_plan(workflow)
         plan.save()
         executor: Executor = SerialExecutor() if client is None else DaskExecutor(client, workflow.name)
         units_per_task = int(getattr(workflow.deployment, "units_per_task", 1))
-        states = execute(plan, executor, units_per_task, on_progress)
+        states = execute(plan, executor, units_per_task, tell)
         tables = write_tables(states, store, plan.stations)
         ledger = read_ledger(store)
         store.write_table(store.root / "ledger.parquet", ledger, LEDGER)

@@ -248,3 +248,20 @@ def test_a_terminated_driver_ends_cleanly_and_goes_on(
     assert done < 16, "the run must be stopped in its middle"
     again = run_workflow(archive.load(output))
     assert counts(again)["picking"] == (16 - done, done)
+
+
+def test_a_driver_that_lost_its_lease_stops(
+    small_archive: SmallArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seisflow.run.lease.RENEWAL_S", 0.05)
+    lease = tmp_path / "run" / "lease.json"
+
+    def steal(states: object) -> None:
+        lease.write_text(
+            json.dumps({"token": "thief", "host": "elsewhere", "pid": 1, "renewed": time.time()})
+        )
+        time.sleep(0.2)
+
+    with pytest.raises(LeaseError, match="took over"):
+        run_workflow(small_archive.load(tmp_path / "run"), None, steal)
+    assert json.loads(lease.read_text())["token"] == "thief", "the thief keeps its lease"
