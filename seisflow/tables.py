@@ -152,7 +152,11 @@ EVENTS = _schema(
     _field("magnitude", F64, "magnitude", optional=True),
     _field("magnitude_type", TEXT, "ML, Mw, ...; '' where there is none"),
     _field("method", TEXT, "name of the method that gave this hypocentre"),
-    _field("status", TEXT, "associated, located, or why it could not be located"),
+    _field(
+        "status",
+        TEXT,
+        "associated, located, depth_at_limit (the epicentre holds), or why it could not be located",
+    ),
 )
 ASSIGNMENTS = _schema(
     "ASSIGNMENTS",
