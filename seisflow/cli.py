@@ -246,10 +246,14 @@ def pick(
     picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "stalta",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
 ) -> None:
-    """Pick phases in plain waveform files."""
+    """Pick phases in plain waveform files. Status 1 if some could not be read or picked."""
     from seisflow.plain import pick_files
 
-    typer.echo(f"{pick_files(files, out, picker, settings or [])} picks in {out}")
+    n_picks, problems = pick_files(files, out, picker, settings or [])
+    for problem in problems:
+        typer.secho(problem, fg="yellow", err=True)
+    typer.echo(f"{n_picks} picks in {out}")
+    raise typer.Exit(1 if problems else 0)
 
 
 @app.command()

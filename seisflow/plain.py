@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,22 @@ from seisflow.run.results import read_catalog
 from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, Catalog, concatenate, read_table, write_parquet
 from seisflow.waveforms import Preparation, prepare_waveforms
 
+if TYPE_CHECKING:
+    import obspy
+
 __all__ = ["associate_files", "locate_files", "pick_files"]
 
 
-def pick_files(files: Sequence[Path], out: Path, picker: str, settings: Sequence[str]) -> int:
-    """Pick phases in waveform files, station-day by station-day; return how many were found.
+def pick_files(
+    files: Sequence[Path], out: Path, picker: str, settings: Sequence[str]
+) -> tuple[int, list[str]]:
+    """Pick phases in waveform files, station-day by station-day.
+
+    Returns
+    -------
+    n_picks : int
+    problems : list of str
+        A line for each file that could not be read wholly, and for each station-day not picked.
 
     Raises
     ------
@@ -35,15 +46,20 @@ def pick_files(files: Sequence[Path], out: Path, picker: str, settings: Sequence
         If no waveforms can be read from the files.
     """
     method = cast(Picker, _method("picking", picker, settings))
-    rate_hz = method.sampling_rate_hz
-    preparation = Preparation(sampling_rate_hz=rate_hz) if rate_hz else Preparation(sampling_rate_hz=None)
-    found = [
-        pick_phases(waveforms, method, key.window)
-        for key, waveforms in _station_days(files, preparation, method)
-    ]
+    preparation = Preparation(sampling_rate_hz=method.sampling_rate_hz)
+    streams, problems = _read(files)
+    found = []
+    for key, stream in _station_days(streams):
+        wide = key.window.widened(method.margin_s)
+        try:
+            site = _nowhere(key.network, key.station)
+            waveforms = prepare_waveforms(stream.copy(), preparation, wide, site)
+            found.append(pick_phases(waveforms, method, key.window))
+        except WaveformError as error:
+            problems.append(f"{key}: {error}")
     picks = concatenate(found, PICKS).sort_values(["time", "pick_id"], ignore_index=True)
     _write(picks, out)
-    return len(picks)
+    return len(picks), problems
 
 
 def associate_files(
@@ -85,38 +101,34 @@ def _method(room: str, name: str, settings: Sequence[str]) -> Any:
     return build(room, block, room)
 
 
-def _station_days(
-    files: Sequence[Path], preparation: Preparation, picker: Picker
-) -> Iterator[tuple[StationDay, Any]]:
-    """Yield every station-day of some files with its waveforms, margins included."""
+def _read(files: Sequence[Path]) -> tuple[dict[tuple[str, str], obspy.Stream], list[str]]:
+    """Return the traces of some files by network and station, and what was wrong with the files."""
     import obspy
 
     from seisflow.archive.decode import decode_file
 
-    traces: dict[tuple[str, str], obspy.Stream] = {}
+    streams: dict[tuple[str, str], obspy.Stream] = {}
     problems: list[str] = []
     for file in files:
         decoded = decode_file(str(file))
         problems += decoded.problems
         for trace in decoded.stream:
-            code = (trace.stats.network, trace.stats.station)
-            traces.setdefault(code, obspy.Stream()).append(trace)
-    if not traces:
+            streams.setdefault((trace.stats.network, trace.stats.station), obspy.Stream()).append(trace)
+    if not streams:
         raise ArchiveError(f"no waveforms in {len(files)} files: {'; '.join(problems[:5])}")
-    for (network, station), stream in sorted(traces.items()):
+    return streams, problems
+
+
+def _station_days(
+    streams: Mapping[tuple[str, str], obspy.Stream],
+) -> Iterator[tuple[StationDay, obspy.Stream]]:
+    """Yield every station-day that some traces touch, with all traces of the station."""
+    for (network, station), stream in sorted(streams.items()):
         first = min(trace.stats.starttime for trace in stream)
         last = max(trace.stats.endtime for trace in stream)
         period = Period(np.datetime64(first.ns, "ns"), np.datetime64(last.ns + 1, "ns"))
         for day in period.days():
-            key = StationDay(network, station, period.window_of(day))
-            wide = key.window.widened(picker.margin_s)
-            try:
-                yield (
-                    key,
-                    prepare_waveforms(stream.copy(), preparation, wide, _nowhere(network, station), None),
-                )
-            except WaveformError:
-                continue
+            yield StationDay(network, station, period.window_of(day)), stream
 
 
 def _nowhere(network: str, station: str) -> Mapping[str, Any]:

@@ -71,6 +71,12 @@ def test_stages_on_plain_files(archive: SmallArchive, tmp_path: Path) -> None:
     picked = seisflow("pick", *files, "--out", picks, "--picker", "stalta")
     assert picked.exit_code == 0, picked.output
     assert len(read_table(picks, PICKS)) == 8
+    broken = tmp_path / "broken.mseed"
+    broken.write_text("not a waveform")
+    partly = seisflow("pick", *files, broken, "--out", picks, "--picker", "stalta")
+    assert partly.exit_code == 1
+    assert "broken.mseed" in partly.stderr
+    assert "8 picks" in partly.stdout
     plain = pd.read_csv(picks)[["network", "station", "phase", "time"]]
     plain.to_csv(picks, index=False)
     common = ["--stations", archive.folder / "stations.csv", "--velocity", archive.folder / "velocity.csv"]
