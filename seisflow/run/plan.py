@@ -66,8 +66,10 @@ class Plan:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the files to read."""
-        return int(self.holdings.drop_duplicates("uri")["n_bytes"].sum())
+        """Bytes of the files of the period; the files beside it, read for margins, do not count."""
+        days = [day.item() for day in self.workflow.period.days()]
+        inside = self.holdings[self.holdings["day"].isin(days)]
+        return int(inside.drop_duplicates("uri")["n_bytes"].sum())
 
     @cached_property
     def sites(self) -> str:

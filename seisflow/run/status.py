@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from seisflow.errors import SeisflowError
@@ -15,7 +17,7 @@ from seisflow.tables import PLAN, REJECTED, read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StageStatus", "Status", "read_ledger", "read_status"]
+__all__ = ["StageStatus", "Status", "ledger_table", "read_ledger", "read_status"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def read_status(store: Store) -> Status:
     about = read_about(store)
     planned = read_table(store.archive / "plan.parquet", PLAN)
     stages = []
-    for stage, entries in _entries(store, about).items():
+    for stage, entries in _entries(store, about, planned).items():
         states = [entry.status for entry in entries]
         stages.append(
             StageStatus(
@@ -77,15 +79,19 @@ def read_status(store: Store) -> Status:
 
 def read_ledger(store: Store) -> pd.DataFrame:
     """Return the LEDGER table of a run: files the scan rejected, then the newest row of each planned unit."""
-    about = read_about(store)
     rejected = read_table(store.archive / "rejected.parquet", REJECTED)
-    entries = [
+    planned = read_table(store.archive / "plan.parquet", PLAN)
+    found = _entries(store, read_about(store), planned)
+    return ledger_table(rejected, chain.from_iterable(found.values()))
+
+
+def ledger_table(rejected: pd.DataFrame, entries: Iterable[Entry]) -> pd.DataFrame:
+    """Return a LEDGER table of rejected files, as failures of the scan, and the entries of units."""
+    scanned = (
         Entry("scan", uri, "failed", reason, finished="1970-01-01")
         for uri, reason in zip(rejected["uri"], rejected["reason"], strict=True)
-    ]
-    for found in _entries(store, about).values():
-        entries.extend(found)
-    return as_table(entries)
+    )
+    return as_table(chain(scanned, entries))
 
 
 def read_about(store: Store) -> dict[str, Any]:
@@ -100,9 +106,8 @@ def read_about(store: Store) -> dict[str, Any]:
     return about
 
 
-def _entries(store: Store, about: dict[str, Any]) -> dict[str, list[Entry]]:
+def _entries(store: Store, about: dict[str, Any], planned: pd.DataFrame) -> dict[str, list[Entry]]:
     """Return by stage the newest entries of the units of the plan."""
-    planned = read_table(store.archive / "plan.parquet", PLAN)
     found = {}
     for stage in about["stages"]:
         units = set(planned.loc[planned["stage"] == stage["name"], "unit"])

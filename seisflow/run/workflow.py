@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from seisflow.run.executor import DaskExecutor, Executor, SerialExecutor
 from seisflow.run.lease import Lease
 from seisflow.run.plan import make_plan
 from seisflow.run.results import write_tables
-from seisflow.run.status import read_ledger
+from seisflow.run.status import ledger_table
 from seisflow.run.store import Store
 from seisflow.tables import LEDGER
 
@@ -106,7 +107,8 @@ def run_workflow(
         units_per_task = int(getattr(workflow.deployment, "units_per_task", 1))
         states = execute(plan, executor, units_per_task, tell)
         tables = write_tables(states, store, plan.stations)
-        ledger = read_ledger(store)
+        entries = chain.from_iterable(state.entries.values() for state in states)
+        ledger = ledger_table(plan.rejected, entries)
         store.write_table(store.root / "ledger.parquet", ledger, LEDGER)
     stages = [
         StageReport(

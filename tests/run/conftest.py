@@ -12,6 +12,9 @@ import yaml
 
 from seisflow.earth import Projection, TravelTimes, VelocityModel
 from seisflow.workflow import Workflow, load_workflow
+from tests.picking.conftest import random_weights
+
+__all__ = ["random_weights"]
 
 STATIONS = {"AAA": (64.60, -17.00), "BBB": (64.90, -17.20), "CCC": (64.85, -16.60), "DDD": (64.70, -16.50)}
 SOURCE = (64.76, -16.85, 6.0)

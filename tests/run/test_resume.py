@@ -10,6 +10,7 @@ import pandas as pd
 from seisflow.run import RunReport, run_workflow
 from seisflow.run.plan import make_plan
 from seisflow.run.results import read_catalog
+from seisflow.run.stages import stages_of
 from tests.run.conftest import SOURCE, STATIONS, SmallArchive
 
 
@@ -139,3 +140,24 @@ def test_a_changed_inventory_redoes_picks_only_where_responses_are_removed(
     inventory.write_text(inventory.read_text().replace("64.6,-17.0", "64.61,-17.0"))
     assert inputs("none") == counts_before
     assert not set(inputs("velocity")) & set(velocity_before)
+
+
+def test_the_batch_size_of_a_network_redoes_nothing(
+    small_archive: SmallArchive, random_weights: Path, tmp_path: Path
+) -> None:
+    def fingerprints(**changes: float) -> list[str]:
+        picking = {"method": "phasenet", "weights": str(random_weights)} | changes
+        return [
+            stage.fingerprint for stage in stages_of(small_archive.load(tmp_path / "run", picking=picking))
+        ]
+
+    assert fingerprints(batch_size=3) == fingerprints(batch_size=64)
+    assert not set(fingerprints(p_threshold=0.4)) & set(fingerprints())
+
+
+def test_a_plan_counts_the_bytes_of_its_period_alone(small_archive: SmallArchive, tmp_path: Path) -> None:
+    one = {"start": "2020-01-01", "end": "2020-01-02"}
+    files = list((small_archive.folder / "sds").rglob("*.D.2020.001"))
+    assert make_plan(small_archive.load(tmp_path / "run", period=one)).n_bytes == sum(
+        file.stat().st_size for file in files
+    )
