@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seisflow.archive.base import Traces
-from seisflow.archive.storage import Place, open_place
 from seisflow.errors import ArchiveError
+from seisflow.storage import Place, open_place
 
 if TYPE_CHECKING:
     import obspy

@@ -12,7 +12,7 @@ from seisflow.archive.base import Archive, Scan, Traces
 from seisflow.archive.decode import read_files
 from seisflow.archive.headers import HeaderCache, inspect_files
 from seisflow.archive.selection import scan_of
-from seisflow.archive.storage import File, open_place
+from seisflow.storage import File, open_place
 
 if TYPE_CHECKING:
     from seisflow.keys import Period, Window

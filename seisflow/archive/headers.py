@@ -19,7 +19,7 @@ from seisflow.errors import ArchiveError
 if TYPE_CHECKING:
     import obspy
 
-    from seisflow.archive.storage import File
+    from seisflow.storage import File
 
 __all__ = ["Contents", "HeaderCache", "cache_folder", "inspect_files"]
 

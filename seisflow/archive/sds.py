@@ -14,8 +14,8 @@ from seisflow.archive.base import Archive, Scan, Traces
 from seisflow.archive.decode import read_files
 from seisflow.archive.headers import Contents
 from seisflow.archive.selection import is_wanted, scan_of
-from seisflow.archive.storage import File, Place, open_place
 from seisflow.errors import ArchiveError
+from seisflow.storage import File, Place, open_place
 
 if TYPE_CHECKING:
     from seisflow.keys import Period, Window

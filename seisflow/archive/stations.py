@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from seisflow.archive.storage import File, Place, open_place
 from seisflow.errors import ArchiveError, MetadataError, WorkflowError
 from seisflow.keys import as_time
+from seisflow.storage import File, Place, open_place
 from seisflow.tables import STATIONS, validate
 
 if TYPE_CHECKING:
