@@ -42,13 +42,10 @@ class FeedData(RequestHandler):
     def get(self) -> None:
         """Give the runs, those heard of last first."""
         now_s = time.time()
-        events = self.server.get_events(TOPIC)
-        newest = {
-            said["run"]: (at_s, said) for at_s, said in events if isinstance(said, dict) and "run" in said
-        }
+        newest = {said["run"]: (at_s, said["snapshot"]) for at_s, said in self.server.get_events(TOPIC)}
         runs = [
-            {"age_s": round(max(0.0, now_s - at_s), 1), "snapshot": said}
-            for at_s, said in sorted(newest.values(), key=lambda event: -event[0])
+            {"age_s": round(max(0.0, now_s - at_s), 1), "snapshot": json.loads(snapshot)}
+            for at_s, snapshot in sorted(newest.values(), reverse=True)
         ]
         workers = self.server.workers.values()
         content = {"runs": runs, "workers": len(workers), "threads": sum(w.nthreads for w in workers)}

@@ -8,6 +8,7 @@ more often than the sink can bear. A sink that fails or hangs is left alone: the
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 import threading
@@ -151,8 +152,8 @@ class Feed:
         Its scheduler gets the snapshots as events of the topic ``seisflow``.
     show : callable, optional
         Called with snapshots, from a thread: the terminal.
-    held : callable, optional
-        Whether the run is still this driver's: only then the store is written to.
+    check : callable, optional
+        Raises a `LeaseError` once the run is another driver's: the store is then left alone.
     """
 
     def __init__(
@@ -161,10 +162,10 @@ class Feed:
         store: Store,
         client: Client | None = None,
         show: Callable[[Snapshot], None] | None = None,
-        held: Callable[[], bool] = lambda: True,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._name, self._run = name, run_id(store)
-        self._store, self._client, self._held = store, client, held
+        self._store, self._client, self._check = store, client, check
         self._phase: Phase = "scanning"
         self._error = ""
         self._tally: Tally = ()
@@ -190,7 +191,7 @@ class Feed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._phase = _end(error)
+        self._phase = _end(error, left=any(stage.left > 0 for stage in self._tally))
         self._error = "" if error is None else f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
         until_s = time.monotonic() + PATIENCE_S
         for sink in self._sinks:
@@ -246,23 +247,28 @@ class Feed:
 
     def _write(self, snapshot: Snapshot) -> None:
         """Write the snapshot into the store, unless another driver has taken the run over."""
-        if self._held():
-            self._store.write_json(self._store.root / PROGRESS, snapshot.as_json())
+        try:
+            self._check()
+        except LeaseError:
+            return
+        self._store.write_json(PROGRESS, snapshot.as_json())
 
     def _log(self, snapshot: Snapshot) -> None:
         """Log the snapshot as an event, and now and then ask how many workers there are."""
         assert self._client is not None
-        self._client.log_event(TOPIC, snapshot.as_json())
+        head = {"run": snapshot.run, "name": snapshot.name, "phase": snapshot.phase}
+        # As text, since the scheduler keeps a thousand events: 2 MB, where as objects they take 9.
+        self._client.log_event(TOPIC, head | {"snapshot": json.dumps(snapshot.as_json())})
         if time.monotonic() - self._asked_s >= HEARTBEAT_S:
             threads = self._client.nthreads()
             self._cluster = len(threads), sum(threads.values())
             self._asked_s = time.monotonic()
 
 
-def _end(error: BaseException | None) -> Phase:
-    """Return how a run ended, given what ended it."""
+def _end(error: BaseException | None, *, left: bool) -> Phase:
+    """Return how a run ended, given what ended it and whether there are units without an outcome."""
     if error is None:
-        return "done"
+        return "stopped" if left else "done"
     return "stopped" if isinstance(error, KeyboardInterrupt | SystemExit | LeaseError) else "failed"
 
 
