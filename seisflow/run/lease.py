@@ -97,7 +97,7 @@ class Lease:
                 self._swap()  # slept: others may have taken it over, or may be about to
             if self._lost:
                 raise LeaseError(
-                    f"another driver took over {self.store.root} while this one slept, or could not reach it, "
+                    f"another driver took over {self.store.root} while this one slept or was cut off "
                     f"for more than {EXPIRY_S:.0f} s; what was done is kept"
                 )
 

@@ -123,7 +123,7 @@ def _open(root: str, text: str, options: _Options) -> Objects:
 
         return S3(open_place(root, {**options, "use_listings_cache": False}))
     raise StoreError(
-        f"{root}: runs are written to a disk or to s3://; {protocol}:// has no conditional writes, which keep "
+        f"{root}: runs are written to a disk or to s3://; {protocol}:// lacks conditional writes, which keep "
         "two drivers apart"
     )
 
