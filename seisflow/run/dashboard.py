@@ -14,13 +14,18 @@ import re
 import time
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import dask
 from distributed.http.utils import RequestHandler
 
-__all__ = ["FeedData", "Page", "page_link", "routes"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["FeedData", "Page", "dashboard_of", "routes"]
 
 TOPIC = "seisflow"
+ROUTES = "seisflow.run.dashboard"
 
 
 class Page(RequestHandler):
@@ -55,9 +60,11 @@ class FeedData(RequestHandler):
         self.write(json.dumps(content))
 
 
-def page_link(dashboard_link: str) -> str:
-    """Return the address of the page, given that of Dask's own (``.../status``)."""
-    return dashboard_link.rsplit("/", 1)[0] + "/seisflow"
+def dashboard_of(client: Client) -> str:
+    """Return where to look at a run: the page where the scheduler was started with it, else Dask's own."""
+    link = str(client.dashboard_link)
+    modules = client.run_on_scheduler(dask.config.get, "distributed.scheduler.http.routes")
+    return f"{link.rsplit('/', 1)[0]}/seisflow" if ROUTES in modules else link
 
 
 @cache

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from seisflow.run.snapshot import Phase, Snapshot, StageProgress
 
-__all__ = ["ProgressDisplay", "printable"]
+__all__ = ["ProgressDisplay", "changes", "printable", "span"]
 
 LINE_EVERY_S = 60.0
 SHOWN_REASONS = 5
@@ -58,7 +58,7 @@ class ProgressDisplay:
         if self._live:
             self._live.update(view(snapshot, note), refresh=True)
             return
-        counts = _counts(snapshot, note)
+        counts = changes(snapshot, note)
         due = time.monotonic() - self._printed_s >= self._line_every_s or snapshot.ended
         if due and counts != self._printed:
             self._printed, self._printed_s = counts, time.monotonic()
@@ -122,8 +122,8 @@ def rate(per_s: float) -> str:
     return f"{per_s * 3600.0:.1f}/h"
 
 
-def _counts(snapshot: Snapshot, note: str) -> tuple[object, ...]:
-    """Return what has to change for a line to be worth printing."""
+def changes(snapshot: Snapshot, note: str) -> tuple[object, ...]:
+    """Return what has to differ for another line to be worth printing."""
     stages = ((s.name, s.total, s.ok, s.empty, s.failed) for s in snapshot.stages)
     return (snapshot.phase, snapshot.error, note, *stages)
 

@@ -246,13 +246,17 @@ def test_a_driver_that_lost_the_run_writes_nothing_more(impatient: None) -> None
         if lost.is_set():
             raise LeaseError("another driver took over")
 
+    def lose_it(feed: Feed) -> None:
+        with feed:
+            feed.update(counted(3))
+            wait_for(lambda: len(store.written) > 0, "the first")
+            lost.set()
+            feed.update(counted(4))
+            check()
+
     store = MemoryStore()
-    with pytest.raises(LeaseError), Feed("study", store, check=check) as feed:  # type: ignore[arg-type]
-        feed.update(counted(3))
-        wait_for(lambda: len(store.written) > 0, "the first")
-        lost.set()
-        feed.update(counted(4))
-        check()
+    with pytest.raises(LeaseError):
+        lose_it(Feed("study", store, check=check))  # type: ignore[arg-type]
     assert all(content["phase"] == "scanning" for content in store.written)
     assert {content["stages"][0]["ok"] for content in store.written if content["stages"]} <= {3}
 
@@ -280,9 +284,10 @@ def test_a_file_that_is_no_progress_is_refused() -> None:
         Snapshot.of_json({"name": "study"})
 
 
-def test_the_scheduler_has_the_feed_as_events(impatient: None) -> None:
+def test_the_scheduler_has_the_feed_as_events(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import Client, LocalCluster
 
+    monkeypatch.setattr(feed_module, "HEARTBEAT_S", 0.01)
     heard: list[tuple[float, dict[str, Any]]] = []
     with (
         LocalCluster(
