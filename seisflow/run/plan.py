@@ -175,7 +175,7 @@ def make_plan(workflow: Workflow) -> Plan:
             f"{workflow.archive.root} holds no waveforms of {', '.join(workflow.stations.select)} in "
             f"{workflow.period}; check archive.root, period and stations.select"
         )
-    store = Store(workflow.output)
+    store = Store(workflow.output, workflow.storage_options)
     plan = Plan(workflow, store, stations, holdings, rejected, days, codes)
     for stage in stages_of(workflow):
         ledger = Ledger(store, store.stage(stage.name, stage.fingerprint))
