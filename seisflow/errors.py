@@ -9,10 +9,14 @@ from __future__ import annotations
 __all__ = [
     "ArchiveError",
     "DependencyError",
+    "DeploymentError",
     "LeaseError",
     "MetadataError",
+    "OutOfMemoryError",
+    "SchedulerError",
     "SeisflowError",
     "TableError",
+    "UnitTimeoutError",
     "VelocityModelError",
     "WaveformError",
     "WeightsError",
@@ -62,3 +66,19 @@ class DependencyError(SeisflowError, ImportError):
 
 class LeaseError(SeisflowError, RuntimeError):
     """Another driver holds the run."""
+
+
+class DeploymentError(SeisflowError, RuntimeError):
+    """The workers can not do what the workflow asks for."""
+
+
+class SchedulerError(SeisflowError, ConnectionError):
+    """The Dask scheduler, or every worker, is gone."""
+
+
+class OutOfMemoryError(SeisflowError, MemoryError):
+    """A unit took more memory than its worker has."""
+
+
+class UnitTimeoutError(SeisflowError, TimeoutError):
+    """A unit did not end within its time."""

@@ -78,7 +78,10 @@ def execute(
     driver.start()
     on_progress(driver.states)
     while driver.fill():
-        driver.settle(executor.next_done())
+        done = executor.next_done()
+        if done is None:
+            break
+        driver.settle(done)
         on_progress(driver.states)
     return driver.states
 
@@ -119,12 +122,16 @@ class _Driver:
             level, job = self.suspects.popleft()
             self.isolating = True
             self._submit(self.states[level].plan.stage, [job])
-        while not self.suspects and not self.isolating and self.in_flight < self.executor.capacity:
-            state = next((state for state in reversed(self.states) if state.ready), None)
+        while not self.suspects and not self.isolating:
+            state = next((state for state in reversed(self.states) if self._wants(state)), None)
             if state is None:
                 break
             self._submit(state.plan.stage, self._batch(state))
         return self.in_flight > 0
+
+    def _wants(self, state: StageState) -> bool:
+        """Return whether a stage has work for workers that have room for it."""
+        return bool(state.ready) and self.executor.free(state.plan.stage) > 0
 
     def _batch(self, state: StageState) -> list[Job]:
         """Take the next jobs of a task; a job that is tried again goes alone."""

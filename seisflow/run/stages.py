@@ -63,6 +63,11 @@ class Stage(ABC):
     def identity(self) -> list[Any]:
         """What decides the result of the stage, apart from its inputs."""
 
+    @property
+    def resources(self) -> dict[str, float]:
+        """What a task of the stage takes of its worker beside a thread, such as ``{"GPU": 1.0}``."""
+        return {}
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of identity, version and the fingerprint of the stage above."""
@@ -89,6 +94,11 @@ class Picking(Stage):
         """Return the identities of picker, preparation and archive layout."""
         workflow = self.workflow
         return [workflow.picking.identity(), workflow.preparation.identity(), workflow.archive.identity()]
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """Return what the picker takes."""
+        return self.workflow.picking.resources
 
     def units(self, station_days: list[Unit]) -> Iterator[Unit]:
         """Yield the station-days themselves."""
