@@ -20,13 +20,10 @@ class BatchSize:
         Seconds that a task should take.
     most : int
         Units of a task at most: what a dead worker loses, and what waits in memory to be written.
-    fixed : int, optional
-        Units of every task, whatever is measured.
     """
 
     task_s: float
     most: int
-    fixed: int | None = None
     mean_s: float = 0.0
     """Running mean of the seconds a unit takes; recent tasks count more."""
     largest: int = 0
@@ -50,8 +47,6 @@ class BatchSize:
             Tasks that run or wait at the workers at once: two a thread. What is left is shared among
             them, so that no worker is idle while another has a long task.
         """
-        if self.fixed is not None:
-            return self.fixed
         fitting = math.inf if self.mean_s == 0.0 else self.task_s / self.mean_s
         share = math.ceil(left / max(slots, 1))
         return max(1, int(min(fitting, share, self.most, max(1, 2 * self.largest))))

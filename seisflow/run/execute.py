@@ -6,6 +6,7 @@ an outcome is in the ledger before the driver hears of it, so a driver may die a
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["execute"]
 
-TASK_S = 60.0
 LOOK_EVERY_S = 1.0
 FULL_BATCHES_WAITING = 3
 """Batches that may wait for a worker at a stage; no further window is opened beyond."""
@@ -39,9 +39,9 @@ def execute(
     on_progress: Callable[[Tally], None],
     *,
     order: int = 1,
+    task_s: float = 60.0,
     units_per_task: int | None = None,
-    task_s: float = TASK_S,
-    grace_s: float = 100.0,
+    grace_s: float = 60.0,
 ) -> Tally:
     """Compute what is left of a plan.
 
@@ -53,10 +53,10 @@ def execute(
         Told the tally after every task.
     order : int
         `order` of the ledger rows of this run (`Lease.order`).
-    units_per_task : int, optional
-        Units that share a part and a ledger record; by default as many as take `task_s`.
     task_s : float
-        Seconds that a task should take.
+        Seconds that a task should take: as many units share a part and a ledger record.
+    units_per_task : int, optional
+        Units that share a task at most.
     grace_s : float
         Seconds that tasks have to end when the run is told to stop.
 
@@ -70,7 +70,7 @@ def execute(
     KeyboardInterrupt
         After SIGINT or SIGTERM, once the tasks at work have ended or handed back what they had not begun.
     """
-    driver = _Driver(plan, executor, order, units_per_task, task_s)
+    driver = _Driver(plan, executor, order, task_s, units_per_task)
     on_progress(driver.tally)
     with stopping(executor.stop) as stopped:
         while not stopped.is_set() and driver.fill():
@@ -88,14 +88,15 @@ class _Driver:
     """What is in flight, and what comes next."""
 
     def __init__(
-        self, plan: Plan, executor: Executor, order: int, units_per_task: int | None, task_s: float
+        self, plan: Plan, executor: Executor, order: int, task_s: float, units_per_task: int | None
     ) -> None:
         self.plan = plan
         self.executor = executor
         self.walk = Walk(plan, order)
         self.mending = Mending(self.walk)
         self.tally = [stage.tally for stage in self.walk.stages]
-        self.sizes = [BatchSize(task_s, p.stage.most_units, units_per_task) for p in plan.stages]
+        most = units_per_task or sys.maxsize
+        self.sizes = [BatchSize(task_s, min(most, p.stage.most_units)) for p in plan.stages]
         self.tasks = [0] * len(plan.stages)
         self.suspects: deque[tuple[int, Job]] = deque()
         self.isolating = False
@@ -120,7 +121,7 @@ class _Driver:
 
         A stage waits for a full batch as long as a stage above gives its workers something to do.
         """
-        free = [self.executor.free(stage.plan.stage) for stage in self.walk.stages]
+        free = [max(0, self.executor.free(stage.plan.stage)) for stage in self.walk.stages]
         while any(free):
             sizes = [
                 size.size(stage.tally.left - stage.tally.in_flight, tasks + slots)

@@ -61,11 +61,18 @@ class Stage(ABC):
     name: ClassVar[str]
     schemas: ClassVar[Mapping[str, pa.Schema]]
     version: ClassVar[int] = 1
+    most_units: ClassVar[int] = 32
+    """Units of one task at most: each network-day names the station-days it reads."""
 
     @property
     @abstractmethod
     def identity(self) -> list[Any]:
         """What decides the result of the stage, apart from its inputs."""
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What a task of the stage takes of its worker beside a thread, such as ``{"GPU": 1.0}``."""
+        return {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -98,12 +105,18 @@ class Picking(Stage):
 
     name = "picking"
     schemas: ClassVar = {"picks": PICKS, "availability": AVAILABILITY}
+    most_units: ClassVar[int] = 500
 
     @property
     def identity(self) -> list[Any]:
         """Return the identities of picker, preparation and archive layout."""
         workflow = self.workflow
         return [workflow.picking.identity(), workflow.preparation.identity(), workflow.archive.identity()]
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """Return what the picker takes."""
+        return self.workflow.picking.resources
 
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the files of a station-day, where they lie on no local disk."""
@@ -117,7 +130,6 @@ class Picking(Stage):
         self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
     ) -> Outcome:
         """Read, prepare and pick one station-day, margins included; picks and availability of the day."""
-        from seisflow.archive import read_traces
         from seisflow.archive.stations import read_inventory
         from seisflow.picking import pick_phases
         from seisflow.waveforms import prepare_waveforms
@@ -125,7 +137,8 @@ class Picking(Stage):
         workflow, key = self.workflow, job.unit.key
         site = _site(stations, key)
         wide = key.window.widened(workflow.picking.margin_s)
-        traces = read_traces(workflow.archive, job.unit.uris, wide.widened(workflow.preparation.margin_s))
+        span = wide.widened(workflow.preparation.margin_s)
+        traces = workflow.archive.read(job.unit.uris, span, contents)
         inventory = None
         if workflow.preparation.remove_response != "none":
             inventory = read_inventory(workflow.stations.inventory)
