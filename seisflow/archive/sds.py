@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from seisflow.archive.base import Archive, Scan, Traces
@@ -15,10 +16,11 @@ from seisflow.archive.decode import read_files
 from seisflow.archive.headers import Contents
 from seisflow.archive.selection import is_wanted, scan_of
 from seisflow.errors import ArchiveError
+from seisflow.keys import Period
 from seisflow.storage import File, Place, open_place
 
 if TYPE_CHECKING:
-    from seisflow.keys import Period, Window
+    from seisflow.keys import Window
 
 __all__ = ["Sds"]
 
@@ -56,6 +58,14 @@ class Sds(Archive):
             ):
                 rows.append(_without_empty(row))
         return scan_of(pd.DataFrame(rows, columns=list(Contents._fields)), period, stations)
+
+    def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
+        """Yield what lies in `period` year by year."""
+        start, end = period.start, period.end
+        while start < end:
+            following = (start.astype("datetime64[Y]") + 1).astype("datetime64[ns]")
+            yield self.scan(Period(start, min(following, end)), stations)
+            start = following
 
     def read(self, uris: Sequence[str], window: Window) -> Traces:
         """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""

@@ -9,10 +9,11 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from seisflow.run.execute import StageState, execute
-from seisflow.run.executor import DaskExecutor, Executor, SerialExecutor
+from seisflow.run.executor import executor_for
 from seisflow.run.lease import Lease
 from seisflow.run.plan import make_plan
 from seisflow.run.results import write_tables
+from seisflow.run.stages import stages_of
 from seisflow.run.status import ledger_table
 from seisflow.run.store import Store
 from seisflow.tables import LEDGER
@@ -100,11 +101,12 @@ def run_workflow(
             lease.check()
             on_progress(states)
 
+        executor = executor_for(workflow, client)
+        executor.check(stages_of(workflow))
         plan = make_plan(workflow)
         plan.save()
-        executor: Executor = SerialExecutor() if client is None else DaskExecutor(client, workflow.name)
-        units_per_task = int(getattr(workflow.deployment, "units_per_task", 1))
-        states = execute(plan, executor, units_per_task, tell, lease.order(1))
+        units_per_task = int(getattr(workflow.deployment, "units_per_task", None) or 1)
+        states = execute(plan, executor, units_per_task, tell)
         tables = write_tables(states, store, plan.stations)
         entries = chain.from_iterable(state.entries.values() for state in states)
         ledger = ledger_table(plan.rejected, entries)
