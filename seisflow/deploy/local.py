@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from seisflow.deploy.base import Deployment
+from seisflow.deploy.base import Deployment, serving_page
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -40,6 +40,7 @@ class Local(Deployment):
         from distributed import Client, LocalCluster
 
         with (
+            serving_page(),
             LocalCluster(
                 n_workers=self.workers or CPU_COUNT,
                 threads_per_worker=self.threads_per_worker,
