@@ -182,7 +182,8 @@ class Walk:
                 stage.tally.keep(entry)
                 self._note(level, number, entry)
             else:
-                stage.ready.append(job)
+                newer = self.order if entry is None else max(self.order, entry.order + 1)
+                stage.ready.append(replace(job, order=newer))
                 stage.waiting[number] += 1
         if not stage.waiting[number]:
             self._settle(level, number)
@@ -195,12 +196,12 @@ class Walk:
 
     def _job(self, level: int, unit: Unit) -> Job:
         if level == 0:
-            return Job(unit, inputs=unit.inputs, order=self.order)
+            return Job(unit, inputs=unit.inputs)
         above = self.stages[level - 1]
         near = self.stages[level].plan.near(self.number(unit))
         entries = [entry for number in near for entry in above.recorded(number)]
         sources = tuple(Source(entry.unit, entry.part) for entry in entries if entry.part)
-        return Job(unit, sources, digest(self._content(entries)), order=self.order)
+        return Job(unit, sources, digest(self._content(entries)))
 
     def _content(self, entries: Iterable[Entry]) -> Iterator[object]:
         """Yield what a unit below depends on: the rows of the units above, and where stations stand."""
