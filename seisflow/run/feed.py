@@ -67,6 +67,8 @@ class Pace:
     def rate_per_s(self, now_s: float, units: int) -> float | None:
         """Return the rate, given that `units` are done at `now_s`; None before the first."""
         marks = self._marks
+        if marks and marks[-1][1] > units:  # the plan is executed again, and counted from nothing
+            marks.clear()
         if not marks or marks[-1][1] != units:
             marks.append((now_s, units))
         while (
@@ -148,8 +150,9 @@ class Feed:
         Name of the workflow.
     store : Store
         Gets ``progress.json``.
-    client : distributed.Client, optional
-        Its scheduler gets the snapshots as events of the topic ``seisflow``.
+    client : callable, optional
+        Gives the `distributed.Client` there is now, or None; its scheduler gets the snapshots as events
+        of the topic ``seisflow``.
     show : callable, optional
         Called with snapshots, from a thread: the terminal.
     check : callable, optional
@@ -160,7 +163,7 @@ class Feed:
         self,
         name: str,
         store: Store,
-        client: Client | None = None,
+        client: Callable[[], Client | None] = lambda: None,
         show: Callable[[Snapshot], None] | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
@@ -177,7 +180,7 @@ class Feed:
         self._lock = threading.Lock()
         remote = "://" in str(store.root)
         self._sinks = [Sink("store", self._write, REMOTE_EVERY_S if remote else DISK_EVERY_S, self.snapshot)]
-        if client is not None:
+        if client() is not None:
             self._sinks.append(Sink("scheduler", self._log, SCHEDULER_EVERY_S, self.snapshot))
         if show is not None:
             self._sinks.append(Sink("terminal", show, SCREEN_EVERY_S, self.snapshot))
@@ -255,12 +258,14 @@ class Feed:
 
     def _log(self, snapshot: Snapshot) -> None:
         """Log the snapshot as an event, and now and then ask how many workers there are."""
-        assert self._client is not None
+        client = self._client()
+        if client is None:
+            return
         head = {"run": snapshot.run, "name": snapshot.name, "phase": snapshot.phase}
         # As text, since the scheduler keeps a thousand events: 2 MB, where as objects they take 9.
-        self._client.log_event(TOPIC, head | {"snapshot": json.dumps(snapshot.as_json())})
+        client.log_event(TOPIC, head | {"snapshot": json.dumps(snapshot.as_json())})
         if time.monotonic() - self._asked_s >= HEARTBEAT_S:
-            threads = self._client.nthreads()
+            threads = client.nthreads()
             self._cluster = len(threads), sum(threads.values())
             self._asked_s = time.monotonic()
 

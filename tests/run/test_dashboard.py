@@ -89,7 +89,7 @@ def figures(page: Element, stage: str) -> dict[str, str]:
 
 
 def test_the_page_shows_the_true_counts(client: Client, tmp_path: Path, at_once: None) -> None:
-    with Feed("Iceland & <b>dikes</b>", Store(str(tmp_path / "run")), client) as feed:
+    with Feed("Iceland & <b>dikes</b>", Store(str(tmp_path / "run")), lambda: client) as feed:
         feed.enter("computing")
         feed.update(two_stages())
         wait_for(lambda: any(run["stages"] for run in runs_of(client)), "the feed")
@@ -120,7 +120,7 @@ def test_the_page_shows_the_true_counts(client: Client, tmp_path: Path, at_once:
 
 
 def test_what_a_reason_holds_is_text_and_never_markup(client: Client, tmp_path: Path, at_once: None) -> None:
-    with Feed(EVIL, Store(str(tmp_path / "evil")), client) as feed:
+    with Feed(EVIL, Store(str(tmp_path / "evil")), lambda: client) as feed:
         feed.update(two_stages())
         wait_for(lambda: any(run["name"] == EVIL for run in runs_of(client)), "the feed")
         page = open_page(f"{place(client)}/seisflow", tmp_path / "profile")
@@ -156,8 +156,8 @@ def test_every_link_of_the_page_leads_somewhere(client: Client) -> None:
 
 def test_runs_that_share_a_scheduler_are_told_apart(client: Client, tmp_path: Path, at_once: None) -> None:
     with (
-        Feed("first", Store(str(tmp_path / "first")), client) as first,
-        Feed("second", Store(str(tmp_path / "second")), client) as second,
+        Feed("first", Store(str(tmp_path / "first")), lambda: client) as first,
+        Feed("second", Store(str(tmp_path / "second")), lambda: client) as second,
     ):
         first.update([StageTally("picking", total=10, ok=3)])
         second.update([StageTally("picking", total=20, ok=20)])
@@ -166,7 +166,7 @@ def test_runs_that_share_a_scheduler_are_told_apart(client: Client, tmp_path: Pa
             return {run["name"]: [stage["ok"] for stage in run["stages"]] for run in runs_of(client)}
 
         wait_for(lambda: counts().get("first") == [3] and counts().get("second") == [20], "both")
-    with Feed("second", Store(str(tmp_path / "second")), client) as again:
+    with Feed("second", Store(str(tmp_path / "second")), lambda: client) as again:
         again.update([StageTally("picking", total=20, ok=4)])
         wait_for(lambda: counts()["second"] == [4], "the newer driver of the same run in place of the older")
     assert [run["name"] for run in runs_of(client)].count("second") == 1
@@ -254,7 +254,7 @@ def test_a_scheduler_of_the_command_line_serves_the_page(tmp_path: Path) -> None
         wait_for(file.exists, "the scheduler")
         with (
             Client(scheduler_file=str(file)) as client,
-            Feed("far", Store(str(tmp_path / "far")), client) as feed,
+            Feed("far", Store(str(tmp_path / "far")), lambda: client) as feed,
         ):
             feed.update([StageTally("picking", total=10, ok=7, failed=1)])
             wait_for(

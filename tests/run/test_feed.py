@@ -120,6 +120,14 @@ def test_the_rate_is_that_of_the_last_minutes() -> None:
     assert halted[-1] < 0.15, "a run that hangs has no rate"  # type: ignore[operator]
 
 
+def test_a_plan_that_is_executed_again_starts_a_new_rate() -> None:
+    pace = Pace()
+    for second in range(100):
+        pace.rate_per_s(float(second), 7 * second)
+    assert pace.rate_per_s(100.0, 0) is None
+    assert pace.rate_per_s(110.0, 20) == pytest.approx(2.0)
+
+
 def test_units_that_take_long_have_a_rate_and_take_no_room() -> None:
     pace = Pace()
     for hour in range(2000):
@@ -221,7 +229,7 @@ def test_a_scheduler_that_is_gone_does_not_stop_the_run(impatient: None) -> None
 
     store = MemoryStore()
     client = SimpleNamespace(log_event=gone, nthreads=gone)
-    with Feed("study", store, client) as feed:  # type: ignore[arg-type]
+    with Feed("study", store, lambda: client) as feed:  # type: ignore[arg-type]
         feed.update(counted(1000))
     assert store.written[-1]["stages"][0]["ok"] == 1000
 
@@ -232,7 +240,7 @@ def test_a_scheduler_that_hangs_holds_up_neither_run_nor_store(
     never = threading.Event()
     store = MemoryStore()
     client = SimpleNamespace(log_event=lambda *_: never.wait(60), nthreads=dict)
-    with caplog.at_level(logging.WARNING), Feed("study", store, client) as feed:  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING), Feed("study", store, lambda: client) as feed:  # type: ignore[arg-type]
         feed.update(counted(1000))
     assert store.written[-1]["phase"] == "done"
     assert "the scheduler does not answer" in caplog.text
@@ -301,7 +309,7 @@ def test_the_scheduler_has_the_feed_as_events(impatient: None, monkeypatch: pyte
         Client(cluster) as client,
     ):
         client.subscribe_topic(TOPIC, heard.append)
-        with Feed("study", MemoryStore(), client) as feed:  # type: ignore[arg-type]
+        with Feed("study", MemoryStore(), lambda: client) as feed:  # type: ignore[arg-type]
             feed.update(counted(10, failed=2))
             wait_for(lambda: len(heard) > 1, "an event")
         wait_for(lambda: heard[-1][1]["phase"] == "stopped", "the last event")
