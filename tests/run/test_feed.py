@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,12 +57,10 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Deliver at once and give up soon."""
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliver at once."""
     for name in ("DISK_EVERY_S", "REMOTE_EVERY_S", "SCHEDULER_EVERY_S", "SCREEN_EVERY_S"):
         monkeypatch.setattr(feed_module, name, 0.001)
-    monkeypatch.setattr(feed_module, "PATIENCE_S", 0.2)
-    return
 
 
 def test_a_snapshot_has_the_counts_of_the_tally() -> None:
@@ -235,8 +233,9 @@ def test_a_scheduler_that_is_gone_does_not_stop_the_run(impatient: None) -> None
 
 
 def test_a_scheduler_that_hangs_holds_up_neither_run_nor_store(
-    impatient: None, caplog: pytest.LogCaptureFixture
+    impatient: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(feed_module, "PATIENCE_S", 0.2)
     never = threading.Event()
     store = MemoryStore()
     client = SimpleNamespace(log_event=lambda *_: never.wait(60), nthreads=dict)
