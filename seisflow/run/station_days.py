@@ -1,4 +1,4 @@
-"""The station-days of a window, with the files that each reads, made from HOLDINGS when they are asked for."""
+"""The station-days of a window, with the files that each reads: made from HOLDINGS when asked for."""
 
 from __future__ import annotations
 
