@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 
 from seisflow.archive.base import Archive, Scan

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,9 @@ from seisflow.errors import ArchiveError
 from seisflow.tables import HOLDINGS, PLAN, REJECTED, empty, to_arrow, validate
 
 if TYPE_CHECKING:
-    from seisflow.archive import Scan
+    from seisflow.archive.base import Scan
     from seisflow.keys import Period
+    from seisflow.run.store import Store
 
 __all__ = ["Holdings", "collect", "count_days"]
 
@@ -41,6 +43,14 @@ class Holdings:
 
     path: Path
     keep: Any = None
+
+    @classmethod
+    def copy_of(cls, store: Store, key: str) -> Holdings:
+        """Return a table of a store, copied to this machine."""
+        temporary = _temporary()
+        with store.local(key) as path:
+            shutil.copyfile(path, temporary.name)
+        return cls(Path(temporary.name), keep=temporary)
 
     def blocks(self, columns: list[str]) -> Iterator[pa.Table]:
         """Yield some columns of the table, whole days at a time, in the order of the days."""
@@ -73,6 +83,11 @@ class Holdings:
         return rows.slice(int(start), int(stop - start))
 
 
+def _temporary() -> Any:
+    """Return a file that goes when nothing refers to it any more."""
+    return tempfile.NamedTemporaryFile(prefix="seisflow-holdings-", suffix=".parquet")
+
+
 def _as_day(value: Any) -> int:
     """Return a statistic of the column `day` as days since 1970."""
     return int(np.datetime64(value, "D").astype(int))
@@ -91,7 +106,7 @@ def collect(scans: Iterable[Scan]) -> tuple[Holdings, pd.DataFrame]:
     ArchiveError
         If the scans overlap in time.
     """
-    temporary = tempfile.NamedTemporaryFile(prefix="seisflow-holdings-", suffix=".parquet")  # noqa: SIM115
+    temporary = _temporary()
     rejected, latest = [empty(REJECTED)], None
     with pq.ParquetWriter(temporary.name, HOLDINGS, compression="zstd") as writer:
         for scan in scans:

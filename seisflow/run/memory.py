@@ -49,7 +49,7 @@ def available_mb() -> float | None:
 
 
 def check_fits(stage: Stage, unit: Unit, limit_mb: float | None) -> None:
-    """Raise an `OutOfMemoryError` if a unit needs more memory than there is, before it takes the worker down."""
+    """Raise an `OutOfMemoryError` if a unit needs more memory than there is: before it kills the worker."""
     if limit_mb is None:
         return
     needed_mb = stage.memory_mb(unit)

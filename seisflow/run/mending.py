@@ -48,7 +48,7 @@ class Mending:
         return self._times[level, self._walk.number(job.unit)] <= MOST
 
     def mend(self, level: int, job: Job, parts: Iterable[str]) -> None:
-        """Make ready again what some parts of the stage above held, and after that the unit that read them."""
+        """Make ready again what some parts of the stage above held, then the unit that read them."""
         above = self._walk.stages[level - 1]
         near = self._walk.stages[level].plan.near(self._walk.number(job.unit))
         months = sorted({above.month(number) for number in near})

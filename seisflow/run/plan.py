@@ -153,11 +153,18 @@ class Plan:
             {"name": p.stage.name, "fingerprint": p.stage.fingerprint, "total": p.total} for p in self.stages
         ]
         about = {"name": self.workflow.name, "stages": stages, "n_bytes": self.n_bytes}
+        about["scan"] = _scan_key(self.workflow)
         store.write_json("run.json", about | {"parameters": self.workflow.parameters()})
 
 
-def make_plan(workflow: Workflow) -> Plan:
+def make_plan(workflow: Workflow, *, rescan: bool = True) -> Plan:
     """Scan the archive and return the plan; nothing is written to the store.
+
+    Parameters
+    ----------
+    workflow : Workflow
+    rescan : bool
+        Whether to look at the archive though the last run did, for the same period and stations.
 
     Raises
     ------
@@ -167,25 +174,46 @@ def make_plan(workflow: Workflow) -> Plan:
         If the inventory can not be read.
     """
     stations = workflow.stations.read()
-    scans = workflow.archive.scans(_with_neighbours(workflow.period), workflow.stations.select)
-    holdings, rejected = collect(scans)
+    store = Store(workflow.output, workflow.storage_options)
+    found = None if rescan else _last_scan(workflow, store)
+    if found is None:
+        period = _with_neighbours(workflow.period)
+        found = collect(workflow.archive.scans(period, workflow.stations.select))
+    holdings, rejected = found
     days, codes = count_days(holdings, workflow.period)
     if days.empty and rejected.empty:
         raise ArchiveError(
             f"{workflow.archive.root} holds no waveforms of {', '.join(workflow.stations.select)} in "
             f"{workflow.period}; check archive.root, period and stations.select"
         )
-    store = Store(workflow.output, workflow.storage_options)
     plan = Plan(workflow, store, stations, holdings, rejected, days, codes)
     for stage in stages_of(workflow):
         ledger = Ledger(store, store.stage(stage.name, stage.fingerprint))
         if stage.above is None:
             total = int(days["station_days"].sum())
-            found = StagePlan(stage, ledger, plan.windows, total, StationDays(workflow, holdings))
+            units = StagePlan(stage, ledger, plan.windows, total, StationDays(workflow, holdings))
         else:
-            found = StagePlan(stage, ledger, plan.windows, len(plan.windows))
-        plan.stages.append(found)
+            units = StagePlan(stage, ledger, plan.windows, len(plan.windows))
+        plan.stages.append(units)
     return plan
+
+
+def _last_scan(workflow: Workflow, store: Store) -> tuple[Holdings, pd.DataFrame] | None:
+    """Return what the last run found in the archive, None if it looked for anything else."""
+    try:
+        known = store.read_json("run.json").get("scan")
+    except FileNotFoundError:
+        return None
+    if known != _scan_key(workflow):
+        return None
+    rejected = store.read_table(f"{store.archive}/rejected.parquet", REJECTED)
+    return Holdings.copy_of(store, f"{store.archive}/holdings.parquet"), rejected
+
+
+def _scan_key(workflow: Workflow) -> str:
+    """Return a hash of all that decides what a scan finds, but the archive's content."""
+    archive = workflow.archive
+    return digest([archive.identity(), archive.root, workflow.period, workflow.stations.select])
 
 
 def _with_neighbours(period: Period) -> Period:

@@ -63,6 +63,8 @@ class Stage(ABC):
     version: ClassVar[int] = 1
     most_units: ClassVar[int] = 32
     """Units of one task at most: each network-day names the station-days it reads."""
+    typical_s: ClassVar[float] = 10.0
+    """Seconds of a unit that are assumed where none was measured."""
 
     @property
     @abstractmethod
@@ -106,6 +108,7 @@ class Picking(Stage):
     name = "picking"
     schemas: ClassVar = {"picks": PICKS, "availability": AVAILABILITY}
     most_units: ClassVar[int] = 500
+    typical_s: ClassVar[float] = 5.0
 
     @property
     def identity(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The station-days of a window, with the files that each reads, made from HOLDINGS when they are asked for."""
+"""The station-days of a window, with the files that each reads: made from HOLDINGS when asked for."""
 
 from __future__ import annotations
 
@@ -147,4 +147,5 @@ def _codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 def _differ(values: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return where a value differs from the one before it."""
-    return np.diff(values) != 0
+    differ: NDArray[np.bool_] = np.diff(values) != 0
+    return differ
