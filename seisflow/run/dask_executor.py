@@ -115,13 +115,15 @@ class DaskExecutor:
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""
+        import dask
         from distributed import span
 
         needs = self.workers.needs(stage)
         attempt = "" if jobs[0].attempt == 1 else f"#{jobs[0].attempt}"
         key = f"{stage.name}-{_label(jobs)}{attempt}-{self._run}-{next(self._numbers)}"
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
-        with span(f"seisflow {self._name}", stage.name):
+        units = [job.unit.name for job in jobs]
+        with span(f"seisflow {self._name}", stage.name), dask.annotate(stage=stage.name, units=units):
             future = self.client.submit(
                 work, stage, store, list(jobs), key=key, pure=False, resources=dict(needs) or None
             )
