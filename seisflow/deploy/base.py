@@ -24,8 +24,10 @@ class Deployment(Method):
     room: ClassVar[str] = "deploy"
 
     units_per_task: Annotated[int, Field(ge=1)] | None = None
-    """Most units of work that share a task, a part and a ledger record; by default as many as take a
-    few minutes, by the seconds measured in the run."""
+    """Most units of work that share a task, a part and a ledger record; by default as many as take
+    `task_s`."""
+    task_s: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that a task should take, by the seconds measured in the run; a lost worker loses as much."""
     unit_limit_s: Annotated[float, Field(gt=0)] = 7200.0
     """Seconds after which a unit that does not end is given up: its worker is started anew, the unit
     tried once more alone, then recorded as failed."""
