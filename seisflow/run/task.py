@@ -160,13 +160,13 @@ def _read_stations(store: Store, stamp: str) -> pd.DataFrame:
 
 def _success(outcome: Outcome, stage: Stage, part: str) -> dict[str, Any]:
     """Return what a computed unit puts into its ledger row; `n_rows` are those of the first table."""
-    n_rows = len(outcome.tables[next(iter(stage.schemas))])
+    counts = [len(outcome.tables[table]) for table in stage.schemas]
     return {
-        "status": "ok" if n_rows else "empty",
+        "status": "ok" if counts[0] else "empty",
         "reason": outcome.note,
-        "part": part if any(len(outcome.tables[table]) for table in stage.schemas) else "",
-        "n_rows": n_rows,
-        "checksum": _checksum(outcome, stage),
+        "part": part if any(counts) else "",
+        "n_rows": counts[0],
+        "checksum": _checksum(outcome, stage) if any(counts) else "",
     }
 
 
@@ -191,9 +191,6 @@ def _checksum(outcome: Outcome, stage: Stage) -> str:
 
     hashes = []
     for table, schema in stage.schemas.items():
-        if outcome.tables[table].empty:
-            hashes.append("")
-            continue
         frame = to_arrow(outcome.tables[table], schema).to_pandas()
         hashes.append(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes().hex())
     return digest(hashes)
