@@ -35,11 +35,13 @@ class S3Server(NamedTuple):
         ``http://127.0.0.1:PORT``.
     key, secret : str
         Credentials that may do everything; others are refused.
+    region : str
     """
 
     endpoint: str
     key: str
     secret: str
+    region: str = REGION
 
     @property
     def storage_options(self) -> dict[str, Any]:
@@ -54,7 +56,7 @@ class S3Server(NamedTuple):
     @property
     def client_options(self) -> dict[str, Any]:
         """Where the server is."""
-        return {"client_kwargs": {"endpoint_url": self.endpoint, "region_name": REGION}}
+        return {"client_kwargs": {"endpoint_url": self.endpoint, "region_name": self.region}}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -69,7 +71,7 @@ class S3Server(NamedTuple):
 
         return botocore.session.get_session().create_client(
             service,
-            region_name=REGION,
+            region_name=self.region,
             endpoint_url=self.endpoint,
             aws_access_key_id=self.key,
             aws_secret_access_key=self.secret,
@@ -80,7 +82,9 @@ class S3Server(NamedTuple):
         """Make a bucket and return its URL, ``s3://NAME``; a public one may be read by anybody."""
         name = f"seisflow-{uuid4().hex[:12]}"
         client = self.client()
-        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        # The oldest region is the one without a name.
+        where = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}
+        client.create_bucket(Bucket=name, **({"CreateBucketConfiguration": where} if where else {}))
         if public:
             client.delete_public_access_block(Bucket=name)
             resources = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
@@ -103,13 +107,22 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     folder = tmp_path_factory.mktemp("ministack")
     endpoint = f"http://127.0.0.1:{free_port()}"
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(_command(), env=_environment(endpoint, folder), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            tied([str(MINISTACK)]), env=_environment(endpoint, folder), stdout=log, stderr=log
+        )
     try:
         wait_until_up(f"{endpoint}/_ministack/health", process, folder / "log")
         yield _with_user(S3Server(endpoint, "test", "test"))
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(params=["s3", pytest.param("ceph", marks=pytest.mark.ceph)])
+def s3_server(request: pytest.FixtureRequest) -> S3Server:
+    """Run a test on each S3 server: MiniStack always, Ceph with ``--run-ceph``."""
+    server: S3Server = request.getfixturevalue(request.param)
+    return server
 
 
 def free_port() -> int:
@@ -135,10 +148,10 @@ def wait_until_up(
     raise RuntimeError(f"the server at {url} did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def _command() -> list[str]:
-    """Return how to start the server; it ends with the tests even when these are killed."""
+def tied(command: list[str]) -> list[str]:
+    """Return a command that ends with the tests even when these are killed."""
     setpriv = shutil.which("setpriv")
-    return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), str(MINISTACK)]
+    return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), *command]
 
 
 def _environment(endpoint: str, folder: Path) -> dict[str, str]:
