@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -60,6 +60,24 @@ class Archive(Method):
 
     storage_options: dict[str, Any] = Field(default_factory=dict)
     """What fsspec needs to open the URL, e.g. ``{anon: true}`` for public S3 buckets."""
+
+    def inventory(self) -> str:
+        """Return where the metadata of the stations lie in the archive; '' where it keeps none."""
+        return ""
+
+    def acquire(
+        self, period: Period, stations: Sequence[str] | None, say: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """Fetch what must be there before a scan; nothing, unless the archive is filled by downloads.
+
+        Parameters
+        ----------
+        period : Period
+        stations : sequence of str or None
+            Patterns ``NETWORK.STATION``; None means all.
+        say : callable
+            Takes a line about the progress.
+        """
 
     @abstractmethod
     def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:

@@ -97,7 +97,6 @@ class Picking(Stage):
     def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
         """Read, prepare and pick one station-day, margins included; picks and availability of the day."""
         from seisflow.archive import read_traces
-        from seisflow.archive.stations import read_inventory
         from seisflow.picking import pick_phases
         from seisflow.waveforms import prepare_waveforms
 
@@ -107,7 +106,7 @@ class Picking(Stage):
         traces = read_traces(workflow.archive, job.unit.uris, wide.widened(workflow.preparation.margin_s))
         inventory = None
         if workflow.preparation.remove_response != "none":
-            inventory = read_inventory(workflow.stations.inventory)
+            inventory = workflow.stations.responses(site["network"], site["station"])
         waveforms = prepare_waveforms(traces.stream, workflow.preparation, wide, site, inventory)
         picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
