@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 import pandas as pd
 from pydantic import Field, model_validator
 
-from seisflow.archive.base import Archive, Scan, Traces
-from seisflow.archive.decode import read_files
+from seisflow.archive.base import Archive, Scan
 from seisflow.archive.headers import Contents
 from seisflow.archive.selection import is_wanted, scan_of
-from seisflow.errors import ArchiveError
-from seisflow.storage import Place, open_place
+from seisflow.errors import ArchiveError, MissingFileError
+from seisflow.storage import File, Place, open_place
+from seisflow.storage.s3 import list_pages
 
 if TYPE_CHECKING:
-    from seisflow.keys import Period, Window
+    from seisflow.keys import Period
 
 __all__ = ["ChannelDay", "DayFolder", "KeysByDay", "day_of", "literal_start", "shortest_starts"]
 
 _LISTERS = 16
+_WAVEFORMS = "continuous_waveforms"
 _SEISMIC = "[BCDEFGHS][HLNP]?"
 _OWN_CREDENTIALS = frozenset({"anon", "key", "secret", "token", "profile", "session"})
 
@@ -89,18 +90,16 @@ class KeysByDay(Archive):
 
     def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:
         """Return what lies in `period`; `stations` are patterns such as ``CI.*``, None means all."""
-        root = open_place(f"{self.root.rstrip('/')}/continuous_waveforms", self.storage_options)
+        root = open_place(f"{self.root.rstrip('/')}/{_WAVEFORMS}", self.storage_options, self.patience_s)
         if not root.is_folder():
             raise ArchiveError(f"there is no folder {root.uri}; check archive.root, which should hold it")
         days = [date.fromisoformat(str(day)) for day in period.days()]
         with ThreadPoolExecutor(_LISTERS) as pool:
-            found = pool.map(_files, self._day_folders(root, days, stations, pool))
-            rows = [row for folder, files in found for row in self._rows(folder, files, stations)]
+            folders = list(self._day_folders(root, days, stations, pool))
+            listings = zip(folders, pool.map(_files, folders), strict=True)
+            found = (self._row(folder, file, stations) for folder, files in listings for file in files)
+            rows = [row for row in found if row is not None]
         return scan_of(pd.DataFrame(rows, columns=list(Contents._fields)), period, stations)
-
-    def read(self, uris: Sequence[str], window: Window) -> Traces:
-        """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""
-        return read_files(uris, window, self.storage_options)
 
     @classmethod
     @abstractmethod
@@ -124,26 +123,24 @@ class KeysByDay(Archive):
     ) -> Iterable[DayFolder]:
         """Return the folders of some days that there may be files in."""
 
-    def _rows(
-        self, folder: DayFolder, files: Mapping[str, Mapping[str, Any]], stations: Sequence[str] | None
-    ) -> Iterable[Contents]:
-        """Yield what each file of a listing holds, or why it is not used."""
-        for path, info in files.items():
-            name = path.rsplit("/", 1)[-1]
-            uri, n_bytes = Place(folder.place.fs, path).uri, int(info.get("size") or 0)
-            try:
-                held = self.parse_name(name)
-            except ValueError as error:
-                yield Contents(uri, n_bytes, "", str(error))
-                continue
-            if held.day != folder.day:
-                yield Contents(uri, n_bytes, "", f"'{name}' names another day than its folder, {folder.day}")
-            elif any(fnmatchcase(held.channel, pattern) for pattern in self.channels) and is_wanted(
-                held.network, held.station, stations
-            ):
-                codes = (held.network, held.station, held.location, held.channel[:-1])
-                fault = "" if n_bytes else "the file is empty (0 bytes)"
-                yield Contents(uri, n_bytes, "", fault, *codes, str(held.day) if n_bytes else "")
+    def _row(self, folder: DayFolder, file: File, stations: Sequence[str] | None) -> Contents | None:
+        """Return what a file holds, or why it is not used; None where it is not asked for."""
+        name = file.relative.rsplit("/", 1)[-1]
+        try:
+            held = self.parse_name(name)
+        except ValueError as error:
+            return Contents(file.uri, file.n_bytes, file.stamp, str(error))
+        if held.day != folder.day:
+            fault = f"'{name}' names another day than its folder, {folder.day}"
+            return Contents(file.uri, file.n_bytes, file.stamp, fault)
+        if not is_wanted(held.network, held.station, stations) or not any(
+            fnmatchcase(held.channel, pattern) for pattern in self.channels
+        ):
+            return None
+        codes = (held.network, held.station, held.location, held.channel[:-1])
+        if not file.n_bytes:
+            return Contents(file.uri, 0, file.stamp, "the file is empty (0 bytes)")
+        return Contents(file.uri, file.n_bytes, file.stamp, "", *codes, str(held.day))
 
 
 def day_of(year: str, day_of_year: str, name: str) -> date:
@@ -175,24 +172,29 @@ def shortest_starts(starts: Iterable[str], most: int = 8) -> tuple[str, ...]:
     return tuple(kept) if len(kept) <= most else ("",)
 
 
-def _files(folder: DayFolder) -> tuple[DayFolder, dict[str, Mapping[str, Any]]]:
+def _files(folder: DayFolder) -> list[File]:
     """List the files of a day; a folder that is not there holds none."""
-    fs, path = folder.place.fs, folder.place.path.rstrip("/")
-    found: dict[str, Mapping[str, Any]] = {}
+    place = folder.place
+    if place.is_s3:  # a bucket chooses by the start of the name itself
+        below = place.path.rstrip("/") + "/"
+        bucket = below.partition("/")[0]
+        listings = [
+            listing
+            for start in folder.starts
+            for listing in list_pages(place.fs, below + start, delimiter="/", patience_s=place.patience_s)
+        ]
+        found = {f"{bucket}/{o['Key']}": o for listing in listings for o in listing.objects}
+        return [
+            File(
+                place._replace(path=path).uri,
+                path.removeprefix(below),
+                int(o["Size"]),
+                str(o["LastModified"]),
+            )
+            for path, o in sorted(found.items())
+            if not path.endswith("/")
+        ]
     try:
-        for start in folder.starts:
-            # Object stores choose by prefix themselves; others list all, and are chosen from below.
-            options = {"prefix": start} if "s3" in fs.protocol else {}
-            found |= fs.find(path, detail=True, maxdepth=1, **options)
-    except FileNotFoundError:
-        return folder, {}
-    except Exception as error:  # botocore and others have families of their own
-        raise ArchiveError(
-            f"{folder.place.uri} can not be listed: {type(error).__name__}: {error}"
-        ) from error
-    wanted = {
-        name: info
-        for name, info in found.items()
-        if info["type"] == "file" and name.rsplit("/", 1)[-1].startswith(folder.starts)
-    }
-    return folder, dict(sorted(wanted.items()))
+        return [file for file in place.files() if file.relative.startswith(folder.starts)]
+    except MissingFileError:
+        return []

@@ -63,9 +63,8 @@ class Scedc(KeysByDay):
     ) -> Iterable[DayFolder]:
         del pool
         starts = shortest_starts(_start(pattern) for pattern in stations or ["*"])
-        path = root.path.rstrip("/")
         for day in days:
-            yield DayFolder(Place(root.fs, f"{path}/{day:%Y}/{day:%Y_%j}"), day, starts)
+            yield DayFolder(root.below(f"{day:%Y}/{day:%Y_%j}"), day, starts)
 
 
 def _start(pattern: str) -> str:
