@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ WADL = """<?xml version="1.0"?>
  </resource></resources></application>"""
 PARAMETERS = {
     "dataselect": "starttime endtime network station location channel quality minimumlength longestonly",
-    "station": "starttime endtime network station location channel level format",
+    "station": "starttime endtime network station location channel level format minlatitude maxlatitude "
+    "minlongitude maxlongitude",
 }
 
 
@@ -80,34 +83,34 @@ class DataCentre:
         network, station, location, channel, start, end = line.split()
         location = location.replace("--", "")
         begin, last = obspy.UTCDateTime(start), obspy.UTCDateTime(end)
-        found = b""
-        for path in sorted(self.sds.glob(f"*/{network}/{station}/{channel}.D/*")):
-            if path.name.split(".")[2] != location:
-                continue
-            content = path.read_bytes()
-            for at in range(0, len(content), self.record_bytes):
-                record = content[at : at + self.record_bytes]
-                first, final = span_of(record)
-                if first <= last and final >= begin:
-                    found += record
-        return found
-
-    @property
-    def record_bytes(self) -> int:
-        """Length of the records of the archive."""
-        first = next(self.sds.glob("*/*/*/*/*"))
-        return int(obspy.read(str(first), headonly=True)[0].stats.mseed.record_length)
+        records = index_of(self.sds).get(f"{network}.{station}.{location}.{channel}", ())
+        return b"".join(
+            r for first, final, r in records if first <= last.timestamp and final >= begin.timestamp
+        )
 
 
-def span_of(record: bytes) -> tuple[obspy.UTCDateTime, obspy.UTCDateTime]:
-    """Return the time of the first and of the last sample of a big-endian miniSEED 2 record."""
+@cache
+def index_of(sds: Path) -> dict[str, list[tuple[float, float, bytes]]]:
+    """Return the records of each channel of an SDS tree, with the times of their first and last sample."""
+    found: dict[str, list[tuple[float, float, bytes]]] = {}
+    for path in sorted(sds.glob("*/*/*/*/*")):
+        content = path.read_bytes()
+        n_bytes = int(obspy.read(str(path), headonly=True)[0].stats.mseed.record_length)
+        for at in range(0, len(content), n_bytes):
+            record = content[at : at + n_bytes]
+            found.setdefault(path.name.split(".D.")[0], []).append((*span_of(record), record))
+    return found
+
+
+def span_of(record: bytes) -> tuple[float, float]:
+    """Return the time of the first and of the last sample of a big-endian miniSEED 2 record, s since 1970."""
     year, day, hour, minute, second, fraction, n, factor, multiplier = struct.unpack(
         ">HHBBBxHHhh", record[20:36]
     )
     rate = (factor if factor > 0 else -1.0 / factor) * (multiplier if multiplier > 0 else -1.0 / multiplier)
-    first = obspy.UTCDateTime(year=year, julday=day, hour=hour, minute=minute, second=second)
-    first += fraction * 1e-4
-    return first, first + (n - 1) / rate
+    first = datetime(year, 1, 1, hour, minute, second, tzinfo=UTC) + timedelta(day - 1)
+    start = first.timestamp() + fraction * 1e-4
+    return start, start + (n - 1) / rate
 
 
 class _Handler(BaseHTTPRequestHandler):
