@@ -390,7 +390,7 @@ def test_the_metadata_come_with_the_waveforms(centre: DataCentre, tmp_path: Path
     ("changes", "message"),
     [
         ({"provider": "NOWHERE"}, "NOWHERE"),
-        ({"provider": "http://127.0.0.1:1", "attempts": 1}, "does not answer"),
+        ({"provider": "http://127.0.0.1:44444", "attempts": 1}, "does not answer"),
     ],
 )
 def test_a_provider_that_is_none_says_so(
