@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -86,6 +86,13 @@ class Archive(Method):
     @abstractmethod
     def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:
         """Return what lies in `period`; `stations` are patterns such as ``Z7.*``, None means all."""
+
+    def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
+        """Yield what lies in `period` piece by piece, in the order of time, no day in two pieces.
+
+        An archive of decades is never in memory as a whole, where its layout allows that.
+        """
+        yield self.scan(period, stations)
 
     def fetch(self, uris: Sequence[str]) -> dict[str, bytes]:
         """Return the content of the files `uris` (from HOLDINGS) that are remote, fetched side by side.
