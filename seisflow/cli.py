@@ -15,6 +15,7 @@ import typer
 from seisflow.errors import SeisflowError
 
 if TYPE_CHECKING:
+    from seisflow.run.store import Store
     from seisflow.workflow import Workflow
 
 __all__ = ["app", "main"]
@@ -101,23 +102,46 @@ def check(workflow: WorkflowFile, settings: Settings = None) -> None:
 
 
 @app.command()
-def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
-    """Say what a workflow would compute: units, bytes, what is done already, and estimated time."""
+def plan(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    scan: Annotated[bool, typer.Option("--scan", help="Look at the archive anew.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a workflow would compute: units, bytes, what is done, and estimated time and memory."""
+    from seisflow.run.cost import estimate_cost
     from seisflow.run.plan import make_plan
 
-    made = make_plan(_load(workflow, settings))
+    made = make_plan(_load(workflow, settings), rescan=scan)
+    costs = estimate_cost(made)
     typer.echo(f"{made.workflow.name}: {made.workflow.period}")
-    n_stations = len(made.holdings.groupby(["network", "station"]))
     typer.echo(
-        f"archive: {n_stations} stations, {made.n_bytes / 1e9:.2f} GB, {len(made.rejected)} unreadable files"
+        f"archive: {len(made.codes)} stations, {len(made.windows)} days, {made.n_bytes / 1e9:.2f} GB, "
+        f"{len(made.rejected)} unreadable files"
     )
-    for stage in made.stages:
-        done = [entry for entry in stage.entries.values() if entry.done]
-        names = {unit.name for unit in stage.units}
-        known = [entry.seconds for entry in done]
-        left = len(names) - len(names & {entry.unit for entry in done})
-        hours = f", about {left * sum(known) / len(known) / 3600:.2f} core-hours left" if known else ""
-        typer.echo(f"{stage.stage.name:<12} {len(names)} units, {left} left{hours}")
+    for c in costs:
+        each = f"{c.seconds:.3g} s a unit, {'measured' if c.measured else 'assumed'}"
+        typer.echo(
+            f"{c.name:<12} {c.total} units, {c.done} done, {c.left} left, "
+            f"about {c.core_hours:.2f} core-hours ({each}), peak memory about {c.memory_mb:.0f} MB"
+        )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "n_bytes": made.n_bytes,
+                    "stages": {
+                        c.name: {
+                            "total": c.total,
+                            "left": c.left,
+                            "core_hours": round(c.core_hours, 4),
+                            "memory_mb": round(c.memory_mb),
+                        }
+                        for c in costs
+                    },
+                }
+            )
+        )
 
 
 @app.command()
@@ -161,9 +185,8 @@ def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = 
     from dataclasses import asdict
 
     from seisflow.run.status import read_status
-    from seisflow.run.store import Store
 
-    found = read_status(Store(Path(_load(workflow, settings).output)))
+    found = read_status(_store(_load(workflow, settings)))
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
@@ -191,9 +214,8 @@ def failures(
 ) -> None:
     """List every unit that failed and every unreadable file, with the reason."""
     from seisflow.run.status import read_ledger
-    from seisflow.run.store import Store
 
-    ledger = read_ledger(Store(Path(_load(workflow, settings).output)))
+    ledger = read_ledger(_store(_load(workflow, settings)))
     shown = ledger[(ledger["status"] == "failed") | (notes & (ledger["reason"] != ""))]
     for row in shown.to_dict("records"):
         typer.echo(f"{row['stage']}\t{row['unit']}\t{row['status']}\t{row['reason']}")
@@ -220,13 +242,13 @@ def export(
     from seisflow.export import export_catalog
     from seisflow.method import build
     from seisflow.run.results import read_catalog
-    from seisflow.run.store import Store
-    from seisflow.tables import STATIONS, read_table
+    from seisflow.tables import STATIONS
 
-    tables = Store(Path(_load(workflow, settings).output)).tables
-    catalog = read_catalog(tables)
+    store = _store(_load(workflow, settings))
+    catalog = read_catalog(store.uri(store.tables), store.storage_options)
+    stations = store.read_table(f"{store.tables}/stations.parquet", STATIONS)
     exporter: Any = build("export", form, "--format")
-    for path in export_catalog(catalog, read_table(tables / "stations.parquet", STATIONS), exporter, out):
+    for path in export_catalog(catalog, stations, exporter, out):
         typer.echo(path)
 
 
@@ -292,6 +314,12 @@ def _load(path: Path, settings: list[str] | None) -> Workflow:
     from seisflow.workflow import load_workflow
 
     return load_workflow(path, settings or [])
+
+
+def _store(workflow: Workflow) -> Store:
+    from seisflow.run.store import Store
+
+    return Store(workflow.output, workflow.storage_options)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
@@ -14,10 +14,8 @@ from seisflow.archive.base import Archive, Scan
 from seisflow.archive.headers import Contents
 from seisflow.archive.selection import is_wanted, scan_of
 from seisflow.errors import ArchiveError
+from seisflow.keys import Period
 from seisflow.storage import File, Place, open_place
-
-if TYPE_CHECKING:
-    from seisflow.keys import Period
 
 __all__ = ["Sds"]
 
@@ -55,6 +53,14 @@ class Sds(Archive):
             ):
                 rows.append(_without_empty(row))
         return scan_of(pd.DataFrame(rows, columns=list(Contents._fields)), period, stations)
+
+    def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
+        """Yield what lies in `period` year by year."""
+        start, end = period.start, period.end
+        while start < end:
+            following = (start.astype("datetime64[Y]") + 1).astype("datetime64[ns]")
+            yield self.scan(Period(start, min(following, end)), stations)
+            start = following
 
     def _station_folders(self, years: set[str], stations: Sequence[str] | None) -> Iterator[Place]:
         """Yield ``YEAR/NET/STA`` folders of the years and stations that are asked for.
