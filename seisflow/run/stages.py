@@ -141,7 +141,6 @@ class Picking(Stage):
         self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
     ) -> Outcome:
         """Read, prepare and pick one station-day, margins included; picks and availability of the day."""
-        from seisflow.archive.stations import read_inventory
         from seisflow.picking import pick_phases
         from seisflow.waveforms import prepare_waveforms
 
@@ -152,7 +151,7 @@ class Picking(Stage):
         traces = workflow.archive.read(job.unit.uris, span, contents)
         inventory = None
         if workflow.preparation.remove_response != "none":
-            inventory = read_inventory(workflow.stations.inventory)
+            inventory = workflow.stations.responses(site["network"], site["station"])
         waveforms = prepare_waveforms(traces.stream, workflow.preparation, wide, site, inventory)
         picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
