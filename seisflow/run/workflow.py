@@ -13,7 +13,7 @@ from seisflow.run.executor import Executor, executor_for
 from seisflow.run.feed import Feed
 from seisflow.run.lease import Lease
 from seisflow.run.plan import Plan, make_plan
-from seisflow.run.results import write_ledger, write_tables
+from seisflow.run.results import write_results
 from seisflow.run.stages import stages_of
 from seisflow.run.store import Store
 from seisflow.run.tally import StageTally, Tally
@@ -114,15 +114,14 @@ def run_workflow(
             executor.check(stages_of(workflow))
             plan = make_plan(workflow)
             plan.save()
-            stages, tables = _compute(plan, executor, feed, tell, lease.order(1))
-            failures = write_ledger(plan)
+            stages, tables, failures = _compute(plan, executor, feed, tell, lease.order(1))
     return RunReport(stages, failures, tables, store, time.monotonic() - started)
 
 
 def _compute(
     plan: Plan, executor: Executor, feed: Feed, tell: Callable[[Tally], None], order: int
-) -> tuple[list[StageReport], str]:
-    """Execute a plan and write its tables; again, if what was computed turns out to be damaged."""
+) -> tuple[list[StageReport], str, pd.DataFrame]:
+    """Execute a plan and write its result; again, if what was computed turns out to be damaged."""
     deployment = plan.workflow.deployment
     limits = {"task_s": deployment.task_s, "grace_s": deployment.grace_s}  # type: ignore[attr-defined]
     most = deployment.units_per_task  # type: ignore[attr-defined]
@@ -132,12 +131,12 @@ def _compute(
         tallies.append(execute(plan, executor, tell, order=order, units_per_task=most, **limits))
         feed.enter("writing tables")
         try:
-            tables = write_tables(plan, order)
+            tables, failures = write_results(plan, order)
         except CorruptPartError:
             if len(tallies) == MOST_PASSES:
                 raise
         else:
-            return [_report(passes) for passes in zip(*tallies, strict=True)], tables
+            return [_report(passes) for passes in zip(*tallies, strict=True)], tables, failures
 
 
 def _report(passes: Sequence[StageTally]) -> StageReport:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,19 +83,17 @@ class Cluster:
 
     def family(self, name: str) -> list[psutil.Process]:
         """Return a process and its children, those that live."""
-        try:
+        with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.processes[name].pid)
-            return [p for p in [process, *process.children(recursive=True)] if p.status() != psutil.STATUS_ZOMBIE]
-        except psutil.NoSuchProcess:
-            return []
+            both = [process, *process.children(recursive=True)]
+            return [each for each in both if each.status() != psutil.STATUS_ZOMBIE]
+        return []
 
     def close(self) -> None:
         """End all that is left."""
         for process in self.processes.values():
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
 
 
