@@ -157,13 +157,14 @@ def known_tasks(dask_scheduler: Any) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def known_spans(dask_scheduler: Any) -> list[tuple[str, ...]]:
     """Return the names of all spans of a scheduler."""
-    return sorted(span.name for span in dask_scheduler.extensions["spans"].spans.values())
+    spans = dask_scheduler.extensions["spans"].spans.values()
+    return sorted(span.name for span in spans if span.name[0].startswith("seisflow"))
 
 
 def test_a_real_run_is_on_the_page_with_its_failure(
     client: Client, computed: RunReport, tmp_path: Path
 ) -> None:
-    assert [(s.name, s.computed, s.failed) for s in computed.stages][0] == ("picking", 5, 1)
+    assert (computed.stages[0].computed, computed.stages[0].failed) == (5, 1)
     page = open_page(f"{place(client)}/seisflow", tmp_path / "profile")
     run = next(r for r in page.all("article", kind="run") if r.one("h1").text == "small")
     assert run.one(kind="pill").text == "done"
@@ -180,7 +181,7 @@ def test_a_real_run_is_on_the_page_with_its_failure(
 def test_the_dashboard_of_dask_knows_stages_and_station_days(
     client: Client, computed: RunReport, tasks: dict[str, tuple[str, dict[str, Any]]]
 ) -> None:
-    assert client.run_on_scheduler(known_spans)[:4] == [
+    assert client.run_on_scheduler(known_spans) == [
         ("seisflow small",),
         ("seisflow small", "association"),
         ("seisflow small", "location"),
@@ -188,7 +189,7 @@ def test_the_dashboard_of_dask_knows_stages_and_station_days(
     ]
     assert {prefix for prefix, _ in tasks.values()} <= {"picking", "association", "location"}
     picking = {key: notes for key, (prefix, notes) in tasks.items() if prefix == "picking"}
-    assert any(key.startswith("picking-XX.AAA.2020-01-01+1-") for key in picking)
+    assert any(key.startswith("picking-XX.AAA.2020-01-01-") for key in picking)
     assert all(notes["stage"] == "picking" for notes in picking.values())
     named = {unit for notes in picking.values() for unit in notes["units"]}
     assert named <= {f"XX.{code}.2020-01-01" for code in ("AAA", "BBB", "CCC", "DDD", "NEW")}
