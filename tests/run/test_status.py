@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,16 @@ def test_a_terminal_shows_counts_failures_and_what_is_left() -> None:
     assert "3 workers" in text
     assert "10/10" in text
     assert "a note" in text
+
+
+def test_a_run_in_which_nothing_ends_is_pointed_out() -> None:
+    screen = io.StringIO()
+    stalled = replace(snapshot(4), moved="2026-01-02T02:00:00Z")
+    with ProgressDisplay(Console(file=screen, force_terminal=True, width=110, color_system=None)) as display:
+        display.show(snapshot(4))
+        assert "no unit has ended" not in screen.getvalue()
+        display.show(stalled)
+    assert "no unit has ended for 64 min" in screen.getvalue()
 
 
 def test_elsewhere_a_line_a_minute_and_the_last_one_always(monkeypatch: pytest.MonkeyPatch) -> None:
