@@ -8,7 +8,6 @@ is gone, and a cluster without a worker.
 from __future__ import annotations
 
 import logging
-import pickle
 import queue
 import threading
 import time
@@ -117,19 +116,15 @@ class DaskExecutor:
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""
         from distributed import span
+        from distributed.protocol import pickle
 
         needs = self.workers.needs(stage)
         attempt = "" if jobs[0].attempt == 1 else f"#{jobs[0].attempt}"
         key = f"{stage.name}-{_label(jobs)}{attempt}-{self._run}-{next(self._numbers)}"
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
+        what = pickle.dumps((stage, store, list(jobs)))
         with span(f"seisflow {self._name}", stage.name):
-            future = self.client.submit(
-                work,
-                pickle.dumps((stage, store, list(jobs))),
-                key=key,
-                pure=False,
-                resources=dict(needs) or None,
-            )
+            future = self.client.submit(work, what, key=key, pure=False, resources=dict(needs) or None)
         self._running[key] = _Task(stage, store, jobs, needs, future)
         future.add_done_callback(self._ended.put)
 
@@ -165,6 +160,7 @@ class DaskExecutor:
     def _take(self, future: Future[Any]) -> Done | None:
         """Return what a future gave; None if nobody asks for it any more, or its scheduler is gone."""
         from distributed import KilledWorker
+        from distributed.protocol import pickle
 
         key = str(future.key)
         task = self._running.get(key)
@@ -309,6 +305,7 @@ def _work(
     would unpack and pack them as well, sees bytes.
     """
     from distributed import get_worker
+    from distributed.protocol import pickle
 
     worker = get_worker()
     told = float("-inf")
