@@ -319,4 +319,5 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        return pickle.dumps(task(*pickle.loads(what)))
+        result: bytes = pickle.dumps(task(*pickle.loads(what)))
+    return result
