@@ -71,6 +71,7 @@ class DaskExecutor:
         self._name = name
         self._deployment = deployment
         self._running: dict[str, _Task] = {}
+        self._spans: dict[str, Any] = {}
         self._given_up: deque[Done] = deque()
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
@@ -115,7 +116,7 @@ class DaskExecutor:
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""
-        from distributed import span
+        from dask.base import annotate
         from distributed.protocol import pickle
 
         needs = self.workers.needs(stage)
@@ -123,10 +124,24 @@ class DaskExecutor:
         key = f"{stage.name}-{_label(jobs)}{attempt}-{self._run}-{next(self._numbers)}"
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
         what = pickle.dumps((stage, store, list(jobs)))
-        with span(f"seisflow {self._name}", stage.name):
+        units = [job.unit.name for job in jobs]
+        with annotate(span=self._span(stage.name), stage=stage.name, units=units):
             future = self.client.submit(work, what, key=key, pure=False, resources=dict(needs) or None)
         self._running[key] = _Task(stage, store, jobs, needs, future)
         future.add_done_callback(self._ended.put)
+
+    def _span(self, stage: str) -> Any:
+        """Return the span of a stage, within that of the run; made once, as the scheduler forgets none."""
+        from dask.base import annotate, get_annotations
+        from distributed import span
+
+        if "" not in self._spans:
+            with span(f"seisflow {self._name}"):
+                self._spans[""] = get_annotations()["span"]
+        if stage not in self._spans:
+            with annotate(span=self._spans[""]), span(stage):
+                self._spans[stage] = get_annotations()["span"]
+        return self._spans[stage]
 
     def next_done(self, timeout_s: float | None = None) -> Done | None:
         """Wait for the next task that ends; a lost worker's task was already run again by the scheduler.
