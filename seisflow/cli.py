@@ -102,23 +102,46 @@ def check(workflow: WorkflowFile, settings: Settings = None) -> None:
 
 
 @app.command()
-def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
-    """Say what a workflow would compute: units, bytes, what is done already, and estimated time."""
+def plan(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    scan: Annotated[bool, typer.Option("--scan", help="Look at the archive anew.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a workflow would compute: units, bytes, what is done, and estimated time and memory."""
+    from seisflow.run.cost import estimate_cost
     from seisflow.run.plan import make_plan
 
-    made = make_plan(_load(workflow, settings))
+    made = make_plan(_load(workflow, settings), rescan=scan)
+    costs = estimate_cost(made)
     typer.echo(f"{made.workflow.name}: {made.workflow.period}")
-    n_stations = len(made.holdings.groupby(["network", "station"]))
     typer.echo(
-        f"archive: {n_stations} stations, {made.n_bytes / 1e9:.2f} GB, {len(made.rejected)} unreadable files"
+        f"archive: {len(made.codes)} stations, {len(made.windows)} days, {made.n_bytes / 1e9:.2f} GB, "
+        f"{len(made.rejected)} unreadable files"
     )
-    for stage in made.stages:
-        done = [entry for entry in stage.entries.values() if entry.done]
-        names = {unit.name for unit in stage.units}
-        known = [entry.seconds for entry in done]
-        left = len(names) - len(names & {entry.unit for entry in done})
-        hours = f", about {left * sum(known) / len(known) / 3600:.2f} core-hours left" if known else ""
-        typer.echo(f"{stage.stage.name:<12} {len(names)} units, {left} left{hours}")
+    for c in costs:
+        each = f"{c.seconds:.3g} s a unit, {'measured' if c.measured else 'assumed'}"
+        typer.echo(
+            f"{c.name:<12} {c.total} units, {c.done} done, {c.left} left, "
+            f"about {c.core_hours:.2f} core-hours ({each}), peak memory about {c.memory_mb:.0f} MB"
+        )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "n_bytes": made.n_bytes,
+                    "stages": {
+                        c.name: {
+                            "total": c.total,
+                            "left": c.left,
+                            "core_hours": round(c.core_hours, 4),
+                            "memory_mb": round(c.memory_mb),
+                        }
+                        for c in costs
+                    },
+                }
+            )
+        )
 
 
 @app.command()
@@ -134,9 +157,11 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
     console = Console(stderr=True)
     with _resumable(), loaded.deployment.connect() as client:  # type: ignore[attr-defined]
         if client is not None:
-            console.print(f"dashboard: {client.dashboard_link}")
+            from seisflow.run.dashboard import dashboard_of
+
+            console.print(f"dashboard: {dashboard_of(client)}")
         with ProgressDisplay(console) as progress:
-            done = run_workflow(loaded, client, progress.update)
+            done = run_workflow(loaded, client, show=progress.show)
     page = report_run(loaded)
     for s in done.stages:
         typer.echo(f"{s.name:<12} {s.computed} computed, {s.kept} kept, {s.failed} failed, {s.n_rows} rows")
@@ -157,23 +182,36 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
 
 
 @app.command()
-def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Say how far a run is, from its ledger: from anywhere, also after the driver died."""
-    from dataclasses import asdict
+def status(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until no driver is at work.")] = False,
+) -> None:
+    """Say how far a run is: from any machine, also after the driver died.
 
+    With --watch the status is 0 if all was done at the end, 1 if not.
+    """
     from seisflow.run.status import read_status
+    from seisflow.run.watch import remark, watch_run
 
-    found = read_status(_store(_load(workflow, settings)))
+    store = _store(_load(workflow, settings))
+    if watch:
+        try:
+            raise typer.Exit(0 if watch_run(store, as_json=as_json).all_done else 1)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+    found = read_status(store)
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        typer.echo(json.dumps(found.as_json()))
         return
     driver = (
         f"held by process {found.driver['pid']} on {found.driver['host']}"
         if found.driver
-        else "no driver at work"
+        else remark(found) or "no driver at work"
     )
-    typer.echo(f"{found.name}: {driver}")
-    for s in found.stages:
+    typer.echo(f"{found.progress.name}: {found.progress.phase}, {driver}")
+    for s in found.progress.stages:
         typer.echo(
             f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows"
         )
@@ -190,13 +228,15 @@ def failures(
     ] = False,
 ) -> None:
     """List every unit that failed and every unreadable file, with the reason."""
-    from seisflow.run.status import read_ledger
+    from seisflow.run.progress import printable
+    from seisflow.run.status import failed_rows
 
-    ledger = read_ledger(_store(_load(workflow, settings)))
-    shown = ledger[(ledger["status"] == "failed") | (notes & (ledger["reason"] != ""))]
-    for row in shown.to_dict("records"):
-        typer.echo(f"{row['stage']}\t{row['unit']}\t{row['status']}\t{row['reason']}")
-    n_failed = int((ledger["status"] == "failed").sum())
+    n_failed = 0
+    for rows in failed_rows(_store(_load(workflow, settings)), notes=notes):
+        for row in rows.to_dict("records"):
+            fields = (row["stage"], row["unit"], row["status"], row["reason"])
+            typer.echo("\t".join(printable(field) for field in fields))
+        n_failed += int((rows["status"] == "failed").sum())
     typer.secho(f"{n_failed} failed", fg="yellow" if n_failed else "green", err=True)
 
 

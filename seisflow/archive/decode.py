@@ -40,6 +40,7 @@ def decode_file(
     *,
     headers_only: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    content: bytes | None = None,
 ) -> Traces:
     """Return the traces of one file, and a line for each thing that is wrong with it.
 
@@ -53,6 +54,8 @@ def decode_file(
         Give traces without samples; their `stats` are complete.
     storage_options : mapping, optional
         What fsspec needs to open the URL.
+    content : bytes, optional
+        The bytes of the file, if they are here already.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def decode_file(
     import obspy
 
     place = open_place(uri, storage_options)
-    head, n_bytes, source = _peek(place)
+    head, n_bytes, source = _peek(place) if content is None else (content[:_HEAD], len(content), content)
     fault = _hopeless(head, n_bytes)
     if fault:
         return Traces(obspy.Stream(), [f"{uri}: {fault}"])
@@ -83,7 +86,10 @@ def decode_file(
 
 
 def read_files(
-    uris: Sequence[str], window: Window, storage_options: Mapping[str, Any] | None = None
+    uris: Sequence[str],
+    window: Window,
+    storage_options: Mapping[str, Any] | None = None,
+    contents: Mapping[str, bytes] | None = None,
 ) -> Traces:
     """Return the traces of several files that lie in a window; a file named twice is read once.
 
@@ -94,7 +100,11 @@ def read_files(
     """
     import obspy
 
-    parts = [decode_file(uri, window, storage_options=storage_options) for uri in dict.fromkeys(uris)]
+    given = contents or {}
+    parts = [
+        decode_file(uri, window, storage_options=storage_options, content=given.get(uri))
+        for uri in dict.fromkeys(uris)
+    ]
     traces = [trace for part in parts for trace in part.stream]
     return Traces(obspy.Stream(traces), [line for part in parts for line in part.problems])
 
