@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from seisflow.run.execute import execute
 from seisflow.run.executor import Executor, executor_for
 from seisflow.run.feed import Feed
 from seisflow.run.lease import Lease
-from seisflow.run.plan import Plan, make_plan
+from seisflow.run.plan import Plan, make_plan, with_neighbours
 from seisflow.run.results import write_results
 from seisflow.run.stages import stages_of
 from seisflow.run.store import Store
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from seisflow.workflow import Workflow
 
 __all__ = ["RunReport", "StageReport", "run_workflow"]
+
+_log = logging.getLogger("seisflow")
 
 MOST_PASSES = 3
 """How often a plan is executed: after that, damage to what was just written is the disk's."""
@@ -112,6 +115,7 @@ def run_workflow(
                 on_progress(tally)
 
             executor.check(stages_of(workflow))
+            workflow.archive.acquire(with_neighbours(workflow.period), workflow.stations.select, _log.info)
             plan = make_plan(workflow)
             plan.save()
             stages, tables, failures = _compute(plan, executor, feed, tell, lease.order(1))
