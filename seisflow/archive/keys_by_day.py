@@ -7,11 +7,11 @@ lists that day and no other, and opens no file.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import pandas as pd
 from pydantic import Field, model_validator
@@ -20,11 +20,9 @@ from seisflow.archive.base import Archive, Scan
 from seisflow.archive.headers import Contents
 from seisflow.archive.selection import is_wanted, scan_of
 from seisflow.errors import ArchiveError, MissingFileError
+from seisflow.keys import Period
 from seisflow.storage import File, Place, open_place
 from seisflow.storage.s3 import list_pages
-
-if TYPE_CHECKING:
-    from seisflow.keys import Period
 
 __all__ = ["ChannelDay", "DayFolder", "KeysByDay", "day_of", "literal_start", "shortest_starts"]
 
@@ -101,6 +99,11 @@ class KeysByDay(Archive):
             rows = [row for row in found if row is not None]
         return scan_of(pd.DataFrame(rows, columns=list(Contents._fields)), period, stations)
 
+    def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
+        """Yield what lies in `period` month by month."""
+        for part in months_of(period):
+            yield self.scan(part, stations)
+
     @classmethod
     @abstractmethod
     def key_of(cls, of: ChannelDay) -> str:
@@ -141,6 +144,15 @@ class KeysByDay(Archive):
         if not file.n_bytes:
             return Contents(file.uri, 0, file.stamp, "the file is empty (0 bytes)")
         return Contents(file.uri, file.n_bytes, file.stamp, "", *codes, str(held.day))
+
+
+def months_of(period: Period) -> Iterator[Period]:
+    """Yield the parts of a period that lie in one month each."""
+    start = period.start
+    while start < period.end:
+        following = (start.astype("datetime64[M]") + 1).astype("datetime64[ns]")
+        yield Period(start, min(following, period.end))
+        start = following
 
 
 def day_of(year: str, day_of_year: str, name: str) -> date:

@@ -72,6 +72,7 @@ def run_workflow(
     workflow: Workflow,
     client: Client | None = None,
     on_progress: Callable[[Tally], None] = lambda tally: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> RunReport:
     """Compute what is left of a workflow; a run that was interrupted goes on where it stopped.
 
@@ -82,6 +83,8 @@ def run_workflow(
         Where to run; None runs everything in this process.
     on_progress : callable, optional
         Told the tally of the stages after every task.
+    say : callable, optional
+        Told a line now and then while the archive is filled, if it is one of downloads.
 
     Returns
     -------
@@ -103,8 +106,13 @@ def run_workflow(
             lease.check()
             on_progress(tally)
 
+        def speak(line: str) -> None:
+            lease.check()
+            say(line)
+
         executor = executor_for(workflow, client)
         executor.check(stages_of(workflow))
+        workflow.archive.acquire(workflow.period, workflow.stations.select, speak)
         plan = make_plan(workflow)
         plan.save()
         stages, tables = _compute(plan, executor, tell, lease.order(1))
