@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -66,17 +67,7 @@ class S3Server(NamedTuple):
 
     def client(self, service: str = "s3") -> Any:
         """Return a botocore client: another way in than the one under test."""
-        import botocore.session
-        from botocore.config import Config
-
-        return botocore.session.get_session().create_client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.key,
-            aws_secret_access_key=self.secret,
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        return _client(self, service)
 
     def bucket(self, *, public: bool = False) -> str:
         """Make a bucket and return its URL, ``s3://NAME``; a public one may be read by anybody."""
@@ -123,6 +114,22 @@ def s3_server(request: pytest.FixtureRequest) -> S3Server:
     """Run a test on each S3 server: MiniStack always, Ceph with ``--run-ceph``."""
     server: S3Server = request.getfixturevalue(request.param)
     return server
+
+
+@lru_cache
+def _client(server: S3Server, service: str) -> Any:
+    """Return a client; they are slow to make, and safe to share."""
+    import botocore.session
+    from botocore.config import Config
+
+    return botocore.session.get_session().create_client(
+        service,
+        region_name=server.region,
+        endpoint_url=server.endpoint,
+        aws_access_key_id=server.key,
+        aws_secret_access_key=server.secret,
+        config=Config(s3={"addressing_style": "path"}),
+    )
 
 
 def free_port() -> int:
