@@ -11,18 +11,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import pandas as pd
 from pydantic import Field, model_validator
 
 from seisflow.archive.base import Archive, Scan
 from seisflow.archive.headers import Contents
-from seisflow.archive.selection import is_wanted, scan_of
+from seisflow.archive.selection import is_wanted, parts_of, scan_of
 from seisflow.errors import ArchiveError, MissingFileError
-from seisflow.keys import Period
 from seisflow.storage import File, Place, open_place
 from seisflow.storage.s3 import list_pages
+
+if TYPE_CHECKING:
+    from seisflow.keys import Period
 
 __all__ = ["ChannelDay", "DayFolder", "KeysByDay", "day_of", "literal_start", "shortest_starts"]
 
@@ -101,7 +103,7 @@ class KeysByDay(Archive):
 
     def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
         """Yield what lies in `period` month by month."""
-        for part in months_of(period):
+        for part in parts_of(period, "M"):
             yield self.scan(part, stations)
 
     @classmethod
@@ -144,15 +146,6 @@ class KeysByDay(Archive):
         if not file.n_bytes:
             return Contents(file.uri, 0, file.stamp, "the file is empty (0 bytes)")
         return Contents(file.uri, file.n_bytes, file.stamp, "", *codes, str(held.day))
-
-
-def months_of(period: Period) -> Iterator[Period]:
-    """Yield the parts of a period that lie in one month each."""
-    start = period.start
-    while start < period.end:
-        following = (start.astype("datetime64[M]") + 1).astype("datetime64[ns]")
-        yield Period(start, min(following, period.end))
-        start = following
 
 
 def day_of(year: str, day_of_year: str, name: str) -> date:
