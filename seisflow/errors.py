@@ -7,10 +7,13 @@ A message says what failed, for which key, what was found, what is allowed and w
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
     "ArchiveError",
+    "ConflictError",
     "DependencyError",
     "LeaseError",
     "MetadataError",
+    "MissingFileError",
     "SeisflowError",
     "TableError",
     "VelocityModelError",
@@ -35,9 +38,27 @@ class TableError(SeisflowError, ValueError):
 
 
 class ArchiveError(SeisflowError, OSError):
-    """An archive or one of its files can not be read."""
+    """An archive, a store or one of its files can not be read or written."""
 
     permanent = False
+
+
+class AccessError(ArchiveError, PermissionError):
+    """Storage refuses: credentials, region or bucket are wrong, and stay so until somebody acts."""
+
+    permanent = True
+
+
+class MissingFileError(ArchiveError, FileNotFoundError):
+    """There is no such file, object, folder or bucket."""
+
+    permanent = True
+
+
+class ConflictError(ArchiveError, FileExistsError):
+    """A write that was to happen on a condition found it broken: somebody else was there first."""
+
+    permanent = True
 
 
 class MetadataError(SeisflowError, LookupError):
