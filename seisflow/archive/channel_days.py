@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seisflow.archive.shards import Shard, codecs, decode_samples, encode_samples
+from seisflow.archive.shards import Shard, decode_samples, encode_samples
+from seisflow.archive.zarr_layout import DOCUMENT
 from seisflow.errors import ArchiveError
 from seisflow.traces import ChannelTraces
 
@@ -27,6 +28,9 @@ __all__ = ["ChannelDay", "Document", "encode_channel", "group_document"]
 FORMAT = 1
 FILL = {"int32": int(np.iinfo(np.int32).min), "float32": "NaN", "float64": "NaN"}
 """What Zarr libraries show where the shard is missing: nothing that could be taken for a sample."""
+SEAL = b',"checksum":"%s"}}'
+"""How a document ends: with the hash of all that stands before."""
+SEAL_BLANK = SEAL % (b"0" * 16)
 
 
 class ChannelDay(NamedTuple):
@@ -88,12 +92,13 @@ def encode_channel(
         },
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": FILL[str(shard.dtype)],
-        "codecs": codecs(shard.dtype, n_chunk),
+        "codecs": shard.codecs,
         "dimension_names": [f"{channel.location}{channel.channel}_sample"],
         "attributes": attributes,
     }
-    attributes["checksum"] = checksum = _checksum(document)
-    return ChannelDay(json.dumps(document, separators=(",", ":")).encode(), content, checksum)
+    body = json.dumps(document, separators=(",", ":")).encode().removesuffix(b"}}")
+    checksum = _checksum(body)
+    return ChannelDay(body + SEAL % checksum.encode(), content, checksum)
 
 
 def group_document(attributes: Mapping[str, Any]) -> bytes:
@@ -127,27 +132,17 @@ class Document:
 
     def __init__(self, content: bytes, uri: str) -> None:
         self.uri = uri
-        try:
-            document = json.loads(content)
-            self.attributes: dict[str, Any] = document["attributes"]
-            checksum = self.attributes.pop("checksum")
-            known = self.attributes["seisflow_format"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        body, seal = content[: -len(SEAL_BLANK)], content[-len(SEAL_BLANK) :]
+        if seal != SEAL % _checksum(body).encode():
             raise ArchiveError(
-                f"{uri}/zarr.json is damaged, or was not written by seisflow ingest: {error!r}"
-            ) from error
+                f"{uri}/{DOCUMENT} is damaged, or is not as seisflow ingest wrote it; ingest this day again"
+            )
+        document = json.loads(content)
+        self.attributes: dict[str, Any] = document["attributes"]
+        known = self.attributes["seisflow_format"]
         if known != FORMAT:
             raise ArchiveError(f"{uri} has the format {known}, this seisflow reads {FORMAT}; update seisflow")
-        if checksum != _checksum(document):
-            raise ArchiveError(
-                f"{uri}/zarr.json is damaged: its checksum does not agree; ingest this day again"
-            )
-        self.shard = Shard(
-            np.dtype(document["data_type"]),
-            document["codecs"][0]["configuration"]["chunk_shape"][0],
-            self.attributes["chunk_bytes"],
-            self.attributes["chunk_crc32c"],
-        )
+        self.shard = Shard.of_array(document, self.attributes["chunk_bytes"], self.attributes["chunk_crc32c"])
         self.problems: list[str] = self.attributes["problems"]
 
     def traces(self, window: Window, read: Callable[[int, int], bytes]) -> ChannelTraces | None:
@@ -200,6 +195,5 @@ def _joined(first: NDArray[np.int64], last: NDArray[np.int64]) -> list[tuple[int
     return list(zip(first[begins].tolist(), last[ends].tolist(), strict=True))
 
 
-def _checksum(document: Mapping[str, Any]) -> str:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+def _checksum(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=8).hexdigest()

@@ -9,8 +9,8 @@ that was written by another hand is an error and never a wrong sample.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numcodecs.blosc import Blosc
     from numpy.typing import NDArray
 
-__all__ = ["CHUNK_SAMPLES", "Shard", "codecs", "decode_samples", "encode_samples"]
+__all__ = ["CHUNK_SAMPLES", "Shard", "decode_samples", "encode_samples"]
 
 CHUNK_SAMPLES = 65_536
 """Samples of a chunk: 11 min at 100 Hz."""
@@ -35,7 +35,9 @@ class Shard(NamedTuple):
     Attributes
     ----------
     dtype : numpy.dtype
-        int32, float32 or float64.
+        Of the samples: int32, float32 or float64.
+    stored : numpy.dtype
+        Of what is compressed: int16 or int32 where it is differences, else as the samples.
     chunk_samples : int
         Samples of each chunk; the last one is filled up with its last sample.
     chunk_bytes : sequence of int
@@ -45,6 +47,7 @@ class Shard(NamedTuple):
     """
 
     dtype: np.dtype[Any]
+    stored: np.dtype[Any]
     chunk_samples: int
     chunk_bytes: Sequence[int]
     chunk_crc32c: Sequence[int]
@@ -63,26 +66,33 @@ class Shard(NamedTuple):
         content = index.tobytes()
         return content + _crc(content)
 
+    @property
+    def codecs(self) -> list[dict[str, Any]]:
+        """The codecs, as the metadata of a Zarr v3 array name them."""
+        little = {"name": "bytes", "configuration": {"endian": "little"}}
+        delta = {"dtype": str(self.dtype), "astype": str(self.stored)}
+        blosc = {"cname": "zstd", "clevel": LEVEL, "shuffle": "bitshuffle"}
+        blosc |= {"typesize": self.stored.itemsize, "blocksize": 0}
+        inner = [little, {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}]
+        if self.dtype.kind == "i":
+            inner.insert(0, {"name": "numcodecs.delta", "configuration": delta})
+        sharding = {
+            "chunk_shape": [self.chunk_samples],
+            "codecs": inner,
+            "index_codecs": [little, {"name": "crc32c"}],
+            "index_location": "end",
+        }
+        return [{"name": "sharding_indexed", "configuration": sharding}]
 
-def codecs(dtype: np.dtype[Any], chunk_samples: int) -> list[dict[str, Any]]:
-    """Return the codecs of a shard as the metadata of a Zarr v3 array name them."""
-    name, little = str(dtype), {"name": "bytes", "configuration": {"endian": "little"}}
-    delta = {"name": "numcodecs.delta", "configuration": {"dtype": name, "astype": name}}
-    blosc = {
-        "cname": "zstd",
-        "clevel": LEVEL,
-        "shuffle": "bitshuffle",
-        "typesize": dtype.itemsize,
-        "blocksize": 0,
-    }
-    inner = [little, {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}]
-    sharding = {
-        "chunk_shape": [chunk_samples],
-        "codecs": [delta, *inner] if dtype.kind == "i" else inner,
-        "index_codecs": [little, {"name": "crc32c"}],
-        "index_location": "end",
-    }
-    return [{"name": "sharding_indexed", "configuration": sharding}]
+    @classmethod
+    def of_array(
+        cls, document: Mapping[str, Any], chunk_bytes: Sequence[int], chunk_crc32c: Sequence[int]
+    ) -> Self:
+        """Return what the metadata of an array say of its shard."""
+        sharding = document["codecs"][0]["configuration"]
+        dtype = np.dtype(document["data_type"])
+        stored = np.dtype(sharding["codecs"][0]["configuration"].get("astype", dtype))
+        return cls(dtype, stored, sharding["chunk_shape"][0], chunk_bytes, chunk_crc32c)
 
 
 def encode_samples(samples: NDArray[Any]) -> tuple[bytes, Shard]:
@@ -91,17 +101,22 @@ def encode_samples(samples: NDArray[Any]) -> tuple[bytes, Shard]:
     Parameters
     ----------
     samples : numpy.ndarray of int32, float32 or float64, shape (n,), n > 0
-        Integers are stored as differences (of one chunk, modulo 2**32), floats as they are.
+        Integers are stored as differences within a chunk, modulo 2**32, in two bytes where all of
+        them fit, which reads a quarter faster; floats are stored as they are.
     """
     n_chunk = min(CHUNK_SAMPLES, len(samples))
+    rows = np.pad(samples, (0, -len(samples) % n_chunk), mode="edge").reshape(-1, n_chunk)
+    stored = samples.dtype
+    if stored.kind == "i":
+        rows[:, 1:] = np.diff(rows)
+        stored = np.dtype(np.int16 if np.abs(rows, dtype=np.int64).max() < 2**15 else np.int32)
     chunks, sums = [], []
-    for first in range(0, len(samples), n_chunk):
-        chunk = samples[first : first + n_chunk]
-        encoded = _encode(np.pad(chunk, (0, n_chunk - len(chunk)), mode="edge"))
+    for row in rows:
+        encoded: bytes = _blosc().encode(row.astype(stored.newbyteorder("<"), copy=False))
         crc = _crc(encoded)
         chunks.append(encoded + crc)
         sums.append(int.from_bytes(crc, "little"))
-    shard = Shard(samples.dtype, n_chunk, [len(chunk) for chunk in chunks], sums)
+    shard = Shard(samples.dtype, stored, n_chunk, [len(chunk) for chunk in chunks], sums)
     return b"".join([*chunks, shard.index]), shard
 
 
@@ -151,7 +166,7 @@ def _chunks(
     if len(content) != end - begin + len(index) or not content.endswith(index):
         raise ArchiveError(f"the shard of {where} is cut short or its index damaged; ingest this day again")
     samples = np.empty((last - first, shard.chunk_samples), dtype=shard.dtype)
-    buffer = np.empty(shard.chunk_samples, dtype=shard.dtype)
+    buffer = np.empty(shard.chunk_samples, dtype=shard.stored)
     for number in range(first, last):
         low, high = borders[number] - begin, borders[number + 1] - begin - CRC_BYTES
         encoded, crc = content[low:high], content[high : high + CRC_BYTES]
@@ -162,13 +177,6 @@ def _chunks(
             )
         _decode(encoded, samples[number - first], buffer)
     return samples.reshape(-1)
-
-
-def _encode(samples: NDArray[Any]) -> bytes:
-    if samples.dtype.kind == "i":
-        samples = np.concatenate([samples[:1], np.diff(samples)])
-    encoded: bytes = _blosc().encode(samples.astype(samples.dtype.newbyteorder("<"), copy=False))
-    return encoded
 
 
 def _decode(encoded: bytes, out: NDArray[Any], buffer: NDArray[Any]) -> None:
