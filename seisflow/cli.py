@@ -15,6 +15,7 @@ import typer
 from seisflow.errors import SeisflowError
 
 if TYPE_CHECKING:
+    from seisflow.run.store import Store
     from seisflow.workflow import Workflow
 
 __all__ = ["app", "main"]
@@ -161,9 +162,8 @@ def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = 
     from dataclasses import asdict
 
     from seisflow.run.status import read_status
-    from seisflow.run.store import Store
 
-    found = read_status(Store(Path(_load(workflow, settings).output)))
+    found = read_status(_store(_load(workflow, settings)))
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
@@ -191,9 +191,8 @@ def failures(
 ) -> None:
     """List every unit that failed and every unreadable file, with the reason."""
     from seisflow.run.status import read_ledger
-    from seisflow.run.store import Store
 
-    ledger = read_ledger(Store(Path(_load(workflow, settings).output)))
+    ledger = read_ledger(_store(_load(workflow, settings)))
     shown = ledger[(ledger["status"] == "failed") | (notes & (ledger["reason"] != ""))]
     for row in shown.to_dict("records"):
         typer.echo(f"{row['stage']}\t{row['unit']}\t{row['status']}\t{row['reason']}")
@@ -220,13 +219,13 @@ def export(
     from seisflow.export import export_catalog
     from seisflow.method import build
     from seisflow.run.results import read_catalog
-    from seisflow.run.store import Store
-    from seisflow.tables import STATIONS, read_table
+    from seisflow.tables import STATIONS
 
-    tables = Store(Path(_load(workflow, settings).output)).tables
-    catalog = read_catalog(tables)
+    store = _store(_load(workflow, settings))
+    catalog = read_catalog(store.uri(store.tables), store.storage_options)
+    stations = store.read_table(f"{store.tables}/stations.parquet", STATIONS)
     exporter: Any = build("export", form, "--format")
-    for path in export_catalog(catalog, read_table(tables / "stations.parquet", STATIONS), exporter, out):
+    for path in export_catalog(catalog, stations, exporter, out):
         typer.echo(path)
 
 
@@ -292,6 +291,12 @@ def _load(path: Path, settings: list[str] | None) -> Workflow:
     from seisflow.workflow import load_workflow
 
     return load_workflow(path, settings or [])
+
+
+def _store(workflow: Workflow) -> Store:
+    from seisflow.run.store import Store
+
+    return Store(workflow.output, workflow.storage_options)
 
 
 if __name__ == "__main__":

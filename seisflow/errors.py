@@ -10,11 +10,13 @@ __all__ = [
     "AccessError",
     "ArchiveError",
     "ConflictError",
+    "CorruptPartError",
     "DependencyError",
     "LeaseError",
     "MetadataError",
     "MissingFileError",
     "SeisflowError",
+    "StoreError",
     "TableError",
     "VelocityModelError",
     "WaveformError",
@@ -83,3 +85,30 @@ class DependencyError(SeisflowError, ImportError):
 
 class LeaseError(SeisflowError, RuntimeError):
     """Another driver holds the run."""
+
+
+class StoreError(SeisflowError, OSError):
+    """The folder or bucket of a run can not be read or written."""
+
+    permanent = False
+
+
+class CorruptPartError(StoreError):
+    """A file of a run is damaged or gone: what it held must be computed again.
+
+    A unit that meets one below fails for no fault of its own. The driver drops the units of that
+    part from its view of the ledger, computes them again, and then this one.
+
+    Parameters
+    ----------
+    message : str
+    part : str
+        Name of the part, '' for another file.
+    """
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
+
+    def __reduce__(self) -> tuple[type[CorruptPartError], tuple[str, str]]:
+        return type(self), (str(self), self.part)

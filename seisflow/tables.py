@@ -184,6 +184,7 @@ LEDGER = _schema(
     _field("peak_memory_mb", F64, "peak resident memory of the process so far", "MB"),
     _field("finished", TIME, "when the unit was done"),
     _field("versions", TEXT, "seisflow and method version"),
+    _field("order", I64, "which of two rows of a unit is newer: number of the driver, then the attempt"),
 )
 
 INGESTED = _schema(

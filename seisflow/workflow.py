@@ -85,8 +85,10 @@ class Workflow(BaseModel):
     """1-D velocity model; association and location need it."""
     association: SerializeAsAny[Associator] | None = None
     location: SerializeAsAny[Locator] | None = None
-    output: Path
-    """Folder of the run: ledger, parts, tables and report."""
+    output: str
+    """Folder of the run, or ``s3://BUCKET/PREFIX``: ledger, parts, tables and report."""
+    storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """What the storage of `output` needs (credentials, endpoint); has no influence on the result."""
     deployment: SerializeAsAny[Method]
     """Where to run; has no influence on the result."""
 
@@ -155,7 +157,7 @@ def parse_workflow(content: Mapping[str, Any], folder: Path, where: str = "workf
     values["stations"] = _stations(values["stations"], folder, where)
     values["velocity"] = _velocity(values.get("velocity"), folder, where)
     values["preparation"] = Preparation.parse(_mapping(values, "preparation", where), f"{where}: preparation")
-    values["output"] = folder / values.get("output", f"runs/{values['name']}")
+    values["output"] = _resolve(str(values.get("output", f"runs/{values['name']}")), folder)
     values.setdefault("deployment", {"method": "local"})
     for block, room in Workflow.blocks.items():
         if values.get(block) is not None:

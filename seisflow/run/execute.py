@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seisflow.run.executor import Done, Executor
-from seisflow.run.ledger import Entry, now
+from seisflow.run.ledger import Entry, month_of, now
 from seisflow.run.plan import Plan, StagePlan
 from seisflow.run.task import task_name
 from seisflow.run.units import Job, Source, Unit, digest
@@ -56,7 +56,11 @@ class StageState:
 
 
 def execute(
-    plan: Plan, executor: Executor, units_per_task: int, on_progress: Callable[[Sequence[StageState]], None]
+    plan: Plan,
+    executor: Executor,
+    units_per_task: int,
+    on_progress: Callable[[Sequence[StageState]], None],
+    order: int = 1,
 ) -> list[StageState]:
     """Compute what is left of a plan.
 
@@ -68,13 +72,15 @@ def execute(
         Units that share a part and a ledger record.
     on_progress : callable
         Told the states after every task.
+    order : int
+        `order` of the ledger rows of a first attempt (`Lease.order`).
 
     Returns
     -------
     list of StageState
         One a stage, every unit with an outcome.
     """
-    driver = _Driver(plan, executor, units_per_task)
+    driver = _Driver(plan, executor, units_per_task, order)
     driver.start()
     on_progress(driver.states)
     while driver.fill():
@@ -86,10 +92,11 @@ def execute(
 class _Driver:
     """Which units are ready, in flight and done."""
 
-    def __init__(self, plan: Plan, executor: Executor, units_per_task: int) -> None:
+    def __init__(self, plan: Plan, executor: Executor, units_per_task: int, order: int) -> None:
         self.plan = plan
         self.executor = executor
         self.units_per_task = units_per_task
+        self.order = order
         self.states = [StageState(stage_plan) for stage_plan in plan.stages]
         self.below: list[dict[str, list[Unit]]] = [{} for _ in self.states]
         self.in_flight = 0
@@ -151,7 +158,9 @@ class _Driver:
         elif was_alone:
             self._bury(level, done)
         else:
-            self.suspects.extend((level, replace(job, attempt=job.attempt + 1)) for job in done.jobs)
+            self.suspects.extend(
+                (level, replace(job, attempt=job.attempt + 1, order=job.order + 1)) for job in done.jobs
+            )
 
     def _bury(self, level: int, done: Done) -> None:
         """Record the unit of a task that died though nothing else was running."""
@@ -164,9 +173,12 @@ class _Driver:
             reason=reason,
             inputs=job.inputs,
             attempts=job.attempt,
+            order=job.order,
             finished=now(),
         )
-        self.states[level].plan.ledger.record(f"{task_name(done.stage, done.jobs)}-died", [entry])
+        self.states[level].plan.ledger.record(
+            month_of(job.unit.window), f"{task_name(done.stage, done.jobs)}-died", [entry]
+        )
         self._finish(level, entry)
 
     def _finish(self, level: int, entry: Entry) -> None:
@@ -195,10 +207,10 @@ class _Driver:
 
     def _job(self, level: int, unit: Unit) -> Job:
         if not unit.needs:
-            return Job(unit, inputs=unit.inputs)
+            return Job(unit, inputs=unit.inputs, order=self.order)
         entries = [self.states[level - 1].entries[need] for need in unit.needs]
         sources = tuple(Source(entry.unit, entry.part) for entry in entries if entry.part)
-        return Job(unit, sources, digest(self._content(entries)))
+        return Job(unit, sources, digest(self._content(entries)), order=self.order)
 
     def _content(self, entries: Iterable[Entry]) -> Iterable[object]:
         """Yield what a unit below depends on: the rows of the units above, and where stations stand."""

@@ -83,14 +83,14 @@ class Plan:
         import pandas as pd
 
         store = self.store
-        store.write_table(store.archive / "holdings.parquet", self.holdings, HOLDINGS)
-        store.write_table(store.archive / "rejected.parquet", self.rejected, REJECTED)
-        store.write_table(store.archive / "stations.parquet", self.stations, STATIONS)
+        store.write_table(f"{store.archive}/holdings.parquet", self.holdings, HOLDINGS)
+        store.write_table(f"{store.archive}/rejected.parquet", self.rejected, REJECTED)
+        store.write_table(f"{store.archive}/stations.parquet", self.stations, STATIONS)
         rows = [(p.stage.name, unit.name) for p in self.stages for unit in p.units]
-        store.write_table(store.archive / "plan.parquet", pd.DataFrame(rows, columns=PLAN.names), PLAN)
+        store.write_table(f"{store.archive}/plan.parquet", pd.DataFrame(rows, columns=PLAN.names), PLAN)
         stages = [{"name": p.stage.name, "fingerprint": p.stage.fingerprint} for p in self.stages]
         about = {"name": self.workflow.name, "stages": stages, "n_bytes": self.n_bytes}
-        store.write_json(store.root / "run.json", about | {"parameters": self.workflow.parameters()})
+        store.write_json("run.json", about | {"parameters": self.workflow.parameters()})
 
 
 def make_plan(workflow: Workflow) -> Plan:
@@ -111,12 +111,17 @@ def make_plan(workflow: Workflow) -> Plan:
             f"{workflow.archive.root} holds no waveforms of {', '.join(workflow.stations.select)} in "
             f"{workflow.period}; check archive.root, period and stations.select"
         )
-    store = Store(Path(workflow.output))
+    store = Store(workflow.output, workflow.storage_options)
     plan = Plan(workflow, store, stations, scan.holdings, scan.rejected)
     for stage in stages_of(workflow):
         ledger = Ledger(store, store.stage(stage.name, stage.fingerprint))
-        plan.stages.append(StagePlan(stage, ledger, list(stage.units(station_days)), ledger.entries()))
+        plan.stages.append(StagePlan(stage, ledger, list(stage.units(station_days)), _entries(ledger)))
     return plan
+
+
+def _entries(ledger: Ledger) -> dict[str, Entry]:
+    """Return the newest entries of all months."""
+    return {unit: entry for month in ledger.months() for unit, entry in ledger.entries(month).items()}
 
 
 def _with_neighbours(period: Period) -> Period:

@@ -6,7 +6,7 @@ Tables are written day by day, sorted, so that memory stays flat and equal rows 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
@@ -15,12 +15,13 @@ from seisflow.run.execute import StageState
 from seisflow.run.parts import Parts
 from seisflow.run.store import Store
 from seisflow.run.units import Source
-from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, STATIONS, Catalog, empty, read_table, to_arrow
+from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, STATIONS, Catalog, empty, to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["read_catalog", "write_tables"]
 
@@ -32,8 +33,8 @@ ORDER = {
 }
 
 
-def write_tables(states: Sequence[StageState], store: Store, stations: pd.DataFrame) -> Path:
-    """Write the tables of a run and return their folder.
+def write_tables(states: Sequence[StageState], store: Store, stations: pd.DataFrame) -> str:
+    """Write the tables of a run and return path or URL of their folder.
 
     Of tables that two stages give (events before and after location) the later stage's stands,
     except for picks: all picks stand, assigned or not.
@@ -45,10 +46,10 @@ def write_tables(states: Sequence[StageState], store: Store, stations: pd.DataFr
                 owners[table] = state
     for table, state in owners.items():
         _write_table(table, state, store)
-    store.write_table(store.tables / "stations.parquet", stations, STATIONS)
+    store.write_table(f"{store.tables}/stations.parquet", stations, STATIONS)
     for gone in set(ORDER) - set(owners):
-        (store.tables / f"{gone}.parquet").unlink(missing_ok=True)
-    return store.tables
+        store.delete(f"{store.tables}/{gone}.parquet")
+    return store.uri(store.tables)
 
 
 def _write_table(table: str, state: StageState, store: Store) -> None:
@@ -60,7 +61,7 @@ def _write_table(table: str, state: StageState, store: Store) -> None:
         entry = state.entries[unit.name]
         days.setdefault(unit.window, []).append(Source(entry.unit, entry.part))
     with (
-        store.appearing(store.tables / f"{table}.parquet") as temporary,
+        store.appearing(f"{store.tables}/{table}.parquet") as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         for window in sorted(days):
@@ -69,11 +70,23 @@ def _write_table(table: str, state: StageState, store: Store) -> None:
                 writer.write_table(to_arrow(rows, schema))
 
 
-def read_catalog(folder: Path) -> Catalog:
-    """Return the catalogue in a folder of tables; events and assignments may be absent."""
-    events, assignments = folder / "events.parquet", folder / "assignments.parquet"
+def read_catalog(folder: str | Path, storage_options: Mapping[str, Any] | None = None) -> Catalog:
+    """Return the catalogue in a folder of tables; events and assignments may be absent.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Path or URL, as `RunReport.tables` gives it.
+    storage_options : mapping, optional
+        What the storage behind a URL needs: credentials, endpoint.
+    """
+    store = Store(str(folder), storage_options or {})
+
+    def read(key: str, schema: pa.Schema) -> pd.DataFrame:
+        return store.read_table(key, schema) if store.exists(key) else empty(schema)
+
     return Catalog(
-        read_table(events, EVENTS) if events.exists() else empty(EVENTS),
-        read_table(assignments, ASSIGNMENTS) if assignments.exists() else empty(ASSIGNMENTS),
-        read_table(folder / "picks.parquet", PICKS),
+        read("events.parquet", EVENTS),
+        read("assignments.parquet", ASSIGNMENTS),
+        store.read_table("picks.parquet", PICKS),
     )

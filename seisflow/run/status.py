@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from seisflow.errors import SeisflowError
-from seisflow.run.lease import alive, holder
+from seisflow.run.lease import holder
 from seisflow.run.ledger import Entry, Ledger, as_table
 from seisflow.run.store import Store
-from seisflow.tables import PLAN, REJECTED, read_table
+from seisflow.tables import PLAN, REJECTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +56,7 @@ def read_status(store: Store) -> Status:
         If the store holds no run.
     """
     about = read_about(store)
-    planned = read_table(store.archive / "plan.parquet", PLAN)
+    planned = store.read_table(f"{store.archive}/plan.parquet", PLAN)
     stages = []
     for stage, entries in _entries(store, about, planned).items():
         states = [entry.status for entry in entries]
@@ -72,15 +71,14 @@ def read_status(store: Store) -> Status:
                 seconds=sum(entry.seconds for entry in entries),
             )
         )
-    found = holder(store.root / "lease.json")
-    rejected = len(read_table(store.archive / "rejected.parquet", REJECTED))
-    return Status(about["name"], stages, rejected, found if alive(found) else {})
+    rejected = len(store.read_table(f"{store.archive}/rejected.parquet", REJECTED))
+    return Status(about["name"], stages, rejected, holder(store))
 
 
 def read_ledger(store: Store) -> pd.DataFrame:
     """Return the LEDGER table of a run: files the scan rejected, then the newest row of each planned unit."""
-    rejected = read_table(store.archive / "rejected.parquet", REJECTED)
-    planned = read_table(store.archive / "plan.parquet", PLAN)
+    rejected = store.read_table(f"{store.archive}/rejected.parquet", REJECTED)
+    planned = store.read_table(f"{store.archive}/plan.parquet", PLAN)
     found = _entries(store, read_about(store), planned)
     return ledger_table(rejected, chain.from_iterable(found.values()))
 
@@ -96,10 +94,9 @@ def ledger_table(rejected: pd.DataFrame, entries: Iterable[Entry]) -> pd.DataFra
 
 def read_about(store: Store) -> dict[str, Any]:
     """Return what the run was asked to do: ``run.json``."""
-    path = store.root / "run.json"
     try:
-        about: dict[str, Any] = json.loads(path.read_text())
-    except OSError as error:
+        about: dict[str, Any] = store.read_json("run.json")
+    except FileNotFoundError as error:
         raise SeisflowError(
             f"there is no run in {store.root}; start it with: seisflow run WORKFLOW"
         ) from error
@@ -111,6 +108,7 @@ def _entries(store: Store, about: dict[str, Any], planned: pd.DataFrame) -> dict
     found = {}
     for stage in about["stages"]:
         units = set(planned.loc[planned["stage"] == stage["name"], "unit"])
-        entries = Ledger(store, store.stage(stage["name"], stage["fingerprint"])).entries()
-        found[stage["name"]] = [entry for unit, entry in entries.items() if unit in units]
+        ledger = Ledger(store, store.stage(stage["name"], stage["fingerprint"]))
+        entries = chain.from_iterable(ledger.entries(month).values() for month in ledger.months())
+        found[stage["name"]] = [entry for entry in entries if entry.unit in units]
     return found

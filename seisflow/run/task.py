@@ -11,17 +11,16 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seisflow import __version__
 from seisflow.errors import SeisflowError, WaveformError
-from seisflow.run.ledger import Entry, Ledger, now
+from seisflow.run.ledger import Entry, Ledger, month_of, now
 from seisflow.run.parts import Parts
 from seisflow.run.stages import Outcome, Stage
 from seisflow.run.store import Store
 from seisflow.run.units import Job, digest
-from seisflow.tables import STATIONS, read_table, to_arrow
+from seisflow.tables import STATIONS, to_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +41,11 @@ class Result:
 def task_name(stage: Stage, jobs: Sequence[Job]) -> str:
     """Return the name of part and record of a task: the same work has the same name on any host."""
     return digest(
-        [stage.name, stage.fingerprint, *((job.unit.name, job.inputs, job.attempt) for job in jobs)]
+        [
+            stage.name,
+            stage.fingerprint,
+            *((job.unit.name, job.inputs, job.attempt, job.order) for job in jobs),
+        ]
     )
 
 
@@ -66,7 +69,7 @@ def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
         except Exception as error:
             entry = _failure(entry, error)
             if entry.status == "failed" and job.attempt < MAX_ATTEMPTS and not _is_permanent(error):
-                result.again.append(replace(job, attempt=job.attempt + 1))
+                result.again.append(replace(job, attempt=job.attempt + 1, order=job.order + 1))
                 continue
         else:
             entry = _success(entry, outcome, stage, name)
@@ -77,19 +80,19 @@ def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
         if frames:
             Parts(store, folder).write(name, table, frames, stage.schemas[table])
     if result.entries:
-        Ledger(store, folder).record(name, result.entries)
+        Ledger(store, folder).record(month_of(jobs[0].unit.window), name, result.entries)
     return result
 
 
 def _stations(store: Store) -> pd.DataFrame:
-    path = store.archive / "stations.parquet"
-    return _read_stations(path, path.stat().st_mtime_ns)
+    key = f"{store.archive}/stations.parquet"
+    return _read_stations(store, store.stamp(key))
 
 
 @functools.lru_cache(maxsize=4)
-def _read_stations(path: Path, changed_ns: int) -> pd.DataFrame:
+def _read_stations(store: Store, stamp: str) -> pd.DataFrame:
     """Read the stations once a process, and again when the file has changed."""
-    return read_table(path, STATIONS)
+    return store.read_table(f"{store.archive}/stations.parquet", STATIONS)
 
 
 def _blank(stage: Stage, job: Job) -> Entry:
@@ -100,6 +103,7 @@ def _blank(stage: Stage, job: Job) -> Entry:
         status="failed",
         inputs=job.inputs,
         attempts=job.attempt,
+        order=job.order,
         peak_memory_mb=round(peak_mb, 1),
         versions=f"seisflow {__version__}",
     )

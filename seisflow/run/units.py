@@ -58,6 +58,7 @@ class Job:
     sources: tuple[Source, ...] = ()
     inputs: str = ""
     attempt: int = 1
+    order: int = 0
 
 
 def digest(items: Iterable[object]) -> str:

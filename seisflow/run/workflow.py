@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seisflow.run.execute import StageState, execute
@@ -47,8 +46,8 @@ class RunReport:
     stages : list of StageReport
     failures : LEDGER table
         Units that failed and files that could not be read, with their reasons.
-    tables : Path
-        Folder of the resulting tables.
+    tables : str
+        Path or URL of the folder of the resulting tables.
     store : Store
     seconds : float
         Wall time.
@@ -56,7 +55,7 @@ class RunReport:
 
     stages: list[StageReport]
     failures: pd.DataFrame
-    tables: Path
+    tables: str
     store: Store
     seconds: float
 
@@ -93,8 +92,8 @@ def run_workflow(
         If archive or inventory can not be read at all.
     """
     started = time.monotonic()
-    store = Store(Path(workflow.output))
-    with Lease(store.root / "lease.json") as lease:
+    store = Store(workflow.output, workflow.storage_options)
+    with Lease(store) as lease:
 
         def tell(states: Sequence[StageState]) -> None:
             """Pass the progress on, as long as the run is ours."""
@@ -105,11 +104,11 @@ def run_workflow(
         plan.save()
         executor: Executor = SerialExecutor() if client is None else DaskExecutor(client, workflow.name)
         units_per_task = int(getattr(workflow.deployment, "units_per_task", 1))
-        states = execute(plan, executor, units_per_task, tell)
+        states = execute(plan, executor, units_per_task, tell, lease.order(1))
         tables = write_tables(states, store, plan.stations)
         entries = chain.from_iterable(state.entries.values() for state in states)
         ledger = ledger_table(plan.rejected, entries)
-        store.write_table(store.root / "ledger.parquet", ledger, LEDGER)
+        store.write_table("ledger.parquet", ledger, LEDGER)
     stages = [
         StageReport(
             name=state.plan.stage.name,

@@ -18,7 +18,7 @@ from seisflow.deploy.local import Local
 from seisflow.errors import LeaseError
 from seisflow.run import run_workflow
 from seisflow.run.executor import DaskExecutor
-from seisflow.run.lease import Lease
+from seisflow.run.lease import Lease, holder
 from seisflow.run.status import read_ledger, read_status
 from seisflow.run.store import Store
 from seisflow.run.task import Result, run_task
@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -
 
 def n_records(output: Path) -> int:
     """Return how many tasks of picking are in the ledger."""
-    return len(list(output.glob("stages/picking-*/ledger/*.json")))
+    return len(list(output.glob("stages/picking-*/ledger/*/*.parquet")))
 
 
 def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchive], tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchiv
     driver.wait()
     done = n_records(output)
     assert 5 <= done < 24, "the run must be killed in its middle"
-    assert read_status(Store(output)).driver == {}
+    assert read_status(Store(str(output))).driver == {}
 
     again = seisflow("run", str(path), "--json")
     assert again.returncode == 0, again.stderr
@@ -205,28 +205,29 @@ def test_a_messy_folder_loses_nothing(make_archive: Callable[[int], SmallArchive
     stages = json.loads(done.stdout.splitlines()[-1])["stages"]
     assert stages["picking"] == {"computed": 5, "kept": 0, "failed": 1, "rows": stages["picking"]["rows"]}
     assert stages["location"]["rows"] == 1, "the event is found from what is left"
-    ledger = read_ledger(Store(tmp_path / "run"))
+    ledger = read_ledger(Store(str(tmp_path / "run")))
     assert ledger.loc[ledger["unit"] == "XX.DDD.2020-01-01", "status"].tolist() == ["ok"]
 
 
 def test_two_drivers_never_share_a_run(small_archive: SmallArchive, tmp_path: Path) -> None:
     workflow = small_archive.load(tmp_path / "run")
-    with Lease(tmp_path / "run" / "lease.json"), pytest.raises(LeaseError, match="is held by process"):
+    with Lease(Store(workflow.output)), pytest.raises(LeaseError, match="is held by process"):
         run_workflow(workflow)
     assert run_workflow(workflow).exit_status == 0
 
 
 def test_the_lease_of_a_dead_driver_is_taken_over(tmp_path: Path) -> None:
-    path = tmp_path / "lease.json"
+    store = Store(str(tmp_path))
     code = (
-        "import os\nfrom pathlib import Path\nfrom seisflow.run.lease import Lease\n"
-        f"with Lease(Path({str(path)!r})): os._exit(9)"
+        "import os\nfrom seisflow.run.store import Store\nfrom seisflow.run.lease import Lease\n"
+        f"with Lease(Store({store.root!r})): os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
-    assert path.exists()
-    with Lease(path) as lease:
-        assert json.loads(path.read_text())["token"] == lease.token
-    assert not path.exists()
+    assert store.read_json("lease.json")["generation"] == 1
+    with Lease(store) as lease:
+        assert store.read_json("lease.json")["token"] == lease.token
+        assert lease.generation == 2
+    assert holder(store) == {}
 
 
 def test_a_terminated_driver_ends_cleanly_and_goes_on(
@@ -243,7 +244,7 @@ def test_a_terminated_driver_ends_cleanly_and_goes_on(
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "the same command goes on where it stopped" in said
-    assert not (output / "lease.json").exists()
+    assert holder(Store(str(output))) == {}, "it gave the lease back"
     done = n_records(output)
     assert done < 16, "the run must be stopped in its middle"
     again = run_workflow(archive.load(output))
