@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
 from seisflow.keys import Period, Window
 from seisflow.method import Method
+from seisflow.traces import Traces
 
 if TYPE_CHECKING:
-    import obspy
     import pandas as pd
 
 __all__ = ["Archive", "Scan", "Traces", "read_traces", "scan_archive"]
@@ -34,21 +34,6 @@ class Scan(NamedTuple):
     rejected: pd.DataFrame
 
 
-class Traces(NamedTuple):
-    """Decoded traces and what was noticed on the way.
-
-    Attributes
-    ----------
-    stream : obspy.Stream
-        Unmerged traces, cut to the window that was asked for.
-    problems : list of str
-        One line for each file that could not be read wholly; empty when all is well.
-    """
-
-    stream: obspy.Stream
-    problems: list[str]
-
-
 class Archive(Method):
     """Base of every archive layout."""
 
@@ -66,8 +51,25 @@ class Archive(Method):
         """Return what lies in `period`; `stations` are patterns such as ``Z7.*``, None means all."""
 
     @abstractmethod
-    def read(self, uris: Sequence[str], window: Window) -> Traces:
-        """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""
+    def read(
+        self,
+        uris: Sequence[str],
+        window: Window,
+        contents: Mapping[str, bytes] | None = None,
+        bands: Sequence[str] | None = None,
+    ) -> Traces:
+        """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`.
+
+        Parameters
+        ----------
+        uris : sequence of str
+        window : Window
+        contents : mapping of str to bytes, optional
+            Bytes of files that are here already, by URI.
+        bands : sequence of str, optional
+            Band and instrument codes, best first: of each station those behind the first that has
+            data in the middle of the window are left out. None means everything.
+        """
 
 
 def scan_archive(archive: Archive, period: Period, stations: Sequence[str] | None = None) -> Scan:
@@ -93,10 +95,16 @@ def scan_archive(archive: Archive, period: Period, stations: Sequence[str] | Non
     return archive.scan(period, stations)
 
 
-def read_traces(archive: Archive, uris: Sequence[str], window: Window) -> Traces:
+def read_traces(
+    archive: Archive,
+    uris: Sequence[str],
+    window: Window,
+    contents: Mapping[str, bytes] | None = None,
+    bands: Sequence[str] | None = None,
+) -> Traces:
     """Return the traces of files of an archive that lie in a window, and what was noticed.
 
-    A file that is damaged gives what can be read of it and a line in `problems`; only when the
-    storage itself fails is an `ArchiveError` raised.
+    A file that is damaged gives what can be read of it and lines in `problems`; only when the
+    storage itself fails is an `ArchiveError` raised. The parameters are those of `Archive.read`.
     """
-    return archive.read(uris, window)
+    return archive.read(uris, window, contents, bands)

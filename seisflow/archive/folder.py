@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -58,9 +58,15 @@ class Folder(Archive):
         )
         return scan_of(contents, period, stations)
 
-    def read(self, uris: Sequence[str], window: Window) -> Traces:
+    def read(
+        self,
+        uris: Sequence[str],
+        window: Window,
+        contents: Mapping[str, bytes] | None = None,
+        bands: Sequence[str] | None = None,
+    ) -> Traces:
         """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""
-        return read_files(uris, window, self.storage_options)
+        return read_files(uris, window, self.storage_options, contents, bands)
 
     def _belongs(self, file: File) -> bool:
         name = file.relative.rsplit("/", 1)[-1].lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, ClassVar
@@ -57,9 +57,15 @@ class Sds(Archive):
                 rows.append(_without_empty(row))
         return scan_of(pd.DataFrame(rows, columns=list(Contents._fields)), period, stations)
 
-    def read(self, uris: Sequence[str], window: Window) -> Traces:
+    def read(
+        self,
+        uris: Sequence[str],
+        window: Window,
+        contents: Mapping[str, bytes] | None = None,
+        bands: Sequence[str] | None = None,
+    ) -> Traces:
         """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""
-        return read_files(uris, window, self.storage_options)
+        return read_files(uris, window, self.storage_options, contents, bands)
 
     def _station_folders(self, years: set[str], stations: Sequence[str] | None) -> Iterator[Place]:
         """Yield ``YEAR/NET/STA`` folders of the years and stations that are asked for.

@@ -104,11 +104,13 @@ class Picking(Stage):
         workflow, key = self.workflow, job.unit.key
         site = _site(stations, key)
         wide = key.window.widened(workflow.picking.margin_s)
-        traces = read_traces(workflow.archive, job.unit.uris, wide.widened(workflow.preparation.margin_s))
+        preparation = workflow.preparation
+        wanted = wide.widened(preparation.margin_s)
+        traces = read_traces(workflow.archive, job.unit.uris, wanted, bands=preparation.bands)
         inventory = None
-        if workflow.preparation.remove_response != "none":
+        if preparation.remove_response != "none":
             inventory = read_inventory(workflow.stations.inventory)
-        waveforms = prepare_waveforms(traces.stream, workflow.preparation, wide, site, inventory)
+        waveforms = prepare_waveforms(traces, preparation, wide, site, inventory)
         picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
         return Outcome(
