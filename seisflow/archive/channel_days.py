@@ -145,6 +145,21 @@ class Document:
         self.shard = Shard.of_array(document, self.attributes["chunk_bytes"], self.attributes["chunk_crc32c"])
         self.problems: list[str] = self.attributes["problems"]
 
+    @property
+    def header(self) -> ChannelTraces:
+        """The traces without their samples."""
+        about = self.attributes
+        return ChannelTraces(
+            about["network"],
+            about["station"],
+            about["location"],
+            about["channel"],
+            float(about["sampling_rate_hz"]),
+            np.array(about["starts_ns"], dtype=np.int64),
+            np.array(about["lengths"], dtype=np.int64),
+            np.empty(0, dtype=self.shard.dtype),
+        )
+
     def traces(self, window: Window, read: Callable[[int, int], bytes]) -> ChannelTraces | None:
         """Return what lies in a window, or None; only chunks that the window touches are read.
 
@@ -159,32 +174,28 @@ class Document:
         ArchiveError
             If the shard is damaged, or not the one this document was written for.
         """
-        about = self.attributes
-        rate_hz = float(about["sampling_rate_hz"])
-        starts_ns, lengths = (np.array(about[name], dtype=np.int64) for name in ("starts_ns", "lengths"))
-        skip = _samples_before(window.start, starts_ns, rate_hz, lengths)
-        stop = _samples_before(window.end, starts_ns, rate_hz, lengths)
+        whole = self.header
+        skip, stop = (_samples_before(time, whole) for time in (window.start, window.end))
         is_in = stop > skip
         if not is_in.any():
             return None
-        offsets = np.cumsum(lengths) - lengths
-        first, last = (offsets + skip)[is_in], (offsets + stop)[is_in]
-        return ChannelTraces(
-            **{name: about[name] for name in ("network", "station", "location", "channel")},
-            rate_hz=rate_hz,
-            starts_ns=(starts_ns + np.rint(skip * 1e9 / rate_hz).astype(np.int64))[is_in],
+        first, last = (whole.offsets[is_in] + edge[is_in] for edge in (skip, stop))
+        elapsed_ns = np.rint(skip[is_in] / (whole.rate_hz * 1e-9)).astype(np.int64)
+        return whole._replace(
+            starts_ns=whole.starts_ns[is_in] + elapsed_ns,
             lengths=last - first,
             samples=decode_samples(self.shard, _joined(first, last), read, self.uri),
         )
 
 
-def _samples_before(
-    time: np.datetime64, starts_ns: NDArray[np.int64], rate_hz: float, lengths: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return how many samples of each trace lie before an instant; a rounding error makes no sample."""
-    elapsed_ns = int(time.astype("int64")) - starts_ns
-    counts = np.ceil(elapsed_ns * rate_hz * 1e-9 - 1e-6)
-    within: NDArray[np.int64] = np.clip(counts, 0, lengths).astype(np.int64)
+def _samples_before(time: np.datetime64, channel: ChannelTraces) -> NDArray[np.int64]:
+    """Return how many samples of each trace lie before an instant.
+
+    Rounded up, but not for the rounding error of a whole number; just as miniSEED is cut.
+    """
+    elapsed_ns = int(time.astype("int64")) - channel.starts_ns
+    counts = np.ceil(elapsed_ns * (channel.rate_hz * 1e-9) - 1e-6)
+    within: NDArray[np.int64] = np.clip(counts, 0, channel.lengths).astype(np.int64)
     return within
 
 

@@ -55,11 +55,11 @@ class Shard(NamedTuple):
     @property
     def n_bytes(self) -> int:
         """Size of the whole shard."""
-        return sum(self.chunk_bytes) + len(self.index)
+        return sum(self.chunk_bytes) + len(self.tail)
 
     @property
-    def index(self) -> bytes:
-        """What stands at the end of the shard: where each chunk lies."""
+    def tail(self) -> bytes:
+        """What stands at the end of the shard: the index, which says where each chunk lies."""
         index = np.empty(len(self.chunk_bytes), dtype=INDEX_ENTRY)
         index["n_bytes"] = self.chunk_bytes
         index["offset"] = np.cumsum(self.chunk_bytes) - index["n_bytes"]
@@ -117,7 +117,7 @@ def encode_samples(samples: NDArray[Any]) -> tuple[bytes, Shard]:
         chunks.append(encoded + crc)
         sums.append(int.from_bytes(crc, "little"))
     shard = Shard(samples.dtype, stored, n_chunk, [len(chunk) for chunk in chunks], sums)
-    return b"".join([*chunks, shard.index]), shard
+    return b"".join([*chunks, shard.tail]), shard
 
 
 def decode_samples(
@@ -160,7 +160,7 @@ def _chunks(
 ) -> NDArray[Any]:
     """Return the samples of the chunks ``[first, last)``; where these are all, the index is checked too."""
     borders = np.cumsum([0, *shard.chunk_bytes]).tolist()
-    index = shard.index if last - first == len(shard.chunk_bytes) else b""
+    index = shard.tail if last - first == len(shard.chunk_bytes) else b""
     begin, end = borders[first], borders[last]
     content = read(begin, end + len(index))
     if len(content) != end - begin + len(index) or not content.endswith(index):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import pandas as pd
 
 from seisflow.archive.base import Archive, Scan
 from seisflow.archive.channel_days import Document
+from seisflow.archive.decode import preferred_bands
 from seisflow.archive.selection import is_wanted, scan_of
 from seisflow.archive.zarr_layout import (
     DOCUMENT,
@@ -28,12 +29,14 @@ from seisflow.traces import Traces
 
 if TYPE_CHECKING:
     from seisflow.keys import Period, Window
-    from seisflow.traces import ChannelTraces
 
 __all__ = ["Zarr"]
 
-CONCURRENT = 16
-"""Listings and requests to a remote store at the same time."""
+REQUESTS = 16
+"""Listings of and requests to a remote store at the same time."""
+THREADS = 4
+LONG_S = 3600.0
+"""A shorter window is read from a disk before threads have started."""
 _COLUMNS = ["uri", "n_bytes", "fault", "network", "station", "location", "band", "day"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -63,8 +66,16 @@ class Zarr(Archive):
             rows.append(_listed_rows(root, unlisted, stations))
         return scan_of(pd.concat(rows, ignore_index=True), period, stations)
 
+    def fetch(self, uris: Sequence[str]) -> dict[str, bytes]:
+        """Return nothing: which chunks are read depends on the window, and `read` asks for them alone."""
+        return {}
+
     def read(
-        self, uris: Sequence[str], window: Window, contents: Mapping[str, bytes] | None = None
+        self,
+        uris: Sequence[str],
+        window: Window,
+        contents: Mapping[str, bytes] | None = None,
+        bands: Sequence[str] | None = None,
     ) -> Traces:
         """Return the traces of the arrays `uris` (from HOLDINGS) that lie in `window`.
 
@@ -72,33 +83,64 @@ class Zarr(Archive):
         ----------
         uris : sequence of str
         window : Window
-        contents : mapping, optional
-            Objects that are at hand already, by URI.
+        contents : mapping of str to bytes, optional
+            Objects that are here already, by URI.
+        bands : sequence of str, optional
+            Band and instrument codes, best first: of each station those behind the first that has
+            data in the middle of the window are left out. None means everything.
 
         Raises
         ------
         ArchiveError
             If something is damaged, is missing, or can not be read.
         """
-        read = partial(_read_array, window=window, options=self.storage_options, contents=contents or {})
-        arrays = _concurrently(read, list(dict.fromkeys(uris)), "://" in self.root)
-        channels = [channel for channel, _ in arrays if channel is not None]
-        problems = dict.fromkeys(line for channel, lines in arrays if channel is not None for line in lines)
-        return Traces(channels, list(problems))
+        arrays = [
+            _Array(uri, open_place(uri, self.storage_options), contents or {}) for uri in dict.fromkeys(uris)
+        ]
+        is_remote = any(not array.place.is_local for array in arrays)
+        n_threads = min(THREADS, len(os.sched_getaffinity(0))) if window.duration_s > LONG_S else 1
+        documents = _concurrently(_Array.document, arrays, REQUESTS if is_remote else 1)
+        pairs = list(zip(arrays, documents, strict=True))
+        if bands is not None:
+            pairs = _preferred(pairs, window, bands)
+        traces = _concurrently(
+            lambda pair: pair[1].traces(window, pair[0].shard), pairs, REQUESTS if is_remote else n_threads
+        )
+        found = [(t, d) for t, (_, d) in zip(traces, pairs, strict=True) if t is not None]
+        problems = dict.fromkeys(line for _, document in found for line in document.problems)
+        return Traces([channel for channel, _ in found], list(problems))
 
 
-def _read_array(
-    uri: str, window: Window, options: Mapping[str, object], contents: Mapping[str, bytes]
-) -> tuple[ChannelTraces | None, list[str]]:
-    """Return what an array holds in a window, and what was noticed when it was ingested."""
-    array = open_place(uri, options)
+class _Array(NamedTuple):
+    """Where an array lies, and objects that are here already."""
 
-    def read(name: str, first: int | None = None, last: int | None = None) -> bytes:
-        known = contents.get(f"{uri}/{name}")
-        return array.below(name).read_bytes(first, last) if known is None else known[first:last]
+    uri: str
+    place: Place
+    contents: Mapping[str, bytes]
 
-    document = Document(read(DOCUMENT), uri)
-    return document.traces(window, partial(read, SHARD)), document.problems
+    def document(self) -> Document:
+        return Document(self._bytes(DOCUMENT), self.uri)
+
+    def shard(self, first: int, last: int) -> bytes:
+        return self._bytes(SHARD, first, last)
+
+    def _bytes(self, name: str, first: int | None = None, last: int | None = None) -> bytes:
+        known = self.contents.get(f"{self.uri}/{name}")
+        return self.place.below(name).read_bytes(first, last) if known is None else known[first:last]
+
+
+def _preferred(
+    pairs: Sequence[tuple[_Array, Document]], window: Window, bands: Sequence[str]
+) -> list[tuple[_Array, Document]]:
+    """Leave out bands behind the best of each station that has data in the middle of the window."""
+    middle_ns = int((window.start + (window.end - window.start) // 2).astype("int64"))
+    headers = [document.header for _, document in pairs]
+    chosen = preferred_bands(headers, bands, middle_ns)
+    return [
+        pair
+        for pair, header in zip(pairs, headers, strict=True)
+        if header.channel[:-1] in chosen.get((header.network, header.station), {header.channel[:-1]})
+    ]
 
 
 def _manifests(root: Place) -> dict[str, Place]:
@@ -137,7 +179,7 @@ def _listed_rows(root: Place, days: Sequence[str], stations: Sequence[str] | Non
         if is_wanted(parse_code(network.name), parse_code(station.name), stations)
         for year in years
     ]
-    listings = _concurrently(_listed_year, folders, not root.is_local)
+    listings = _concurrently(_listed_year, folders, 1 if root.is_local else REQUESTS)
     wanted = set(days)
     rows = [row for listing in listings for row in listing if row[-1] in wanted]
     return pd.DataFrame(rows, columns=_COLUMNS)
@@ -162,10 +204,10 @@ def _listed_year(folder: Place) -> list[tuple[str, int, str, str, str, str, str,
 
 
 def _concurrently(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], is_remote: bool
+    function: Callable[[_Item], _Result], items: Sequence[_Item], n_threads: int
 ) -> list[_Result]:
-    """Return the results for all items; a remote store is asked for several at once."""
-    if not is_remote:
+    """Return the results for all items."""
+    if min(n_threads, len(items)) <= 1:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(CONCURRENT) as pool:
+    with ThreadPoolExecutor(min(n_threads, len(items))) as pool:
         return list(pool.map(function, items))
