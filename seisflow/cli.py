@@ -102,23 +102,46 @@ def check(workflow: WorkflowFile, settings: Settings = None) -> None:
 
 
 @app.command()
-def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
-    """Say what a workflow would compute: units, bytes, what is done already, and estimated time."""
+def plan(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    scan: Annotated[bool, typer.Option("--scan", help="Look at the archive anew.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a workflow would compute: units, bytes, what is done, and estimated time and memory."""
+    from seisflow.run.cost import estimate_cost
     from seisflow.run.plan import make_plan
 
-    made = make_plan(_load(workflow, settings))
+    made = make_plan(_load(workflow, settings), rescan=scan)
+    costs = estimate_cost(made)
     typer.echo(f"{made.workflow.name}: {made.workflow.period}")
-    n_stations = len(made.holdings.groupby(["network", "station"]))
     typer.echo(
-        f"archive: {n_stations} stations, {made.n_bytes / 1e9:.2f} GB, {len(made.rejected)} unreadable files"
+        f"archive: {len(made.codes)} stations, {len(made.windows)} days, {made.n_bytes / 1e9:.2f} GB, "
+        f"{len(made.rejected)} unreadable files"
     )
-    for stage in made.stages:
-        done = [entry for entry in stage.entries.values() if entry.done]
-        names = {unit.name for unit in stage.units}
-        known = [entry.seconds for entry in done]
-        left = len(names) - len(names & {entry.unit for entry in done})
-        hours = f", about {left * sum(known) / len(known) / 3600:.2f} core-hours left" if known else ""
-        typer.echo(f"{stage.stage.name:<12} {len(names)} units, {left} left{hours}")
+    for c in costs:
+        each = f"{c.seconds:.3g} s a unit, {'measured' if c.measured else 'assumed'}"
+        typer.echo(
+            f"{c.name:<12} {c.total} units, {c.done} done, {c.left} left, "
+            f"about {c.core_hours:.2f} core-hours ({each}), peak memory about {c.memory_mb:.0f} MB"
+        )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "n_bytes": made.n_bytes,
+                    "stages": {
+                        c.name: {
+                            "total": c.total,
+                            "left": c.left,
+                            "core_hours": round(c.core_hours, 4),
+                            "memory_mb": round(c.memory_mb),
+                        }
+                        for c in costs
+                    },
+                }
+            )
+        )
 
 
 @app.command()

@@ -12,12 +12,16 @@ __all__ = [
     "ConflictError",
     "CorruptPartError",
     "DependencyError",
+    "DeploymentError",
     "LeaseError",
     "MetadataError",
     "MissingFileError",
+    "OutOfMemoryError",
+    "SchedulerError",
     "SeisflowError",
     "StoreError",
     "TableError",
+    "UnitTimeoutError",
     "VelocityModelError",
     "WaveformError",
     "WeightsError",
@@ -112,3 +116,19 @@ class CorruptPartError(StoreError):
 
     def __reduce__(self) -> tuple[type[CorruptPartError], tuple[str, str]]:
         return type(self), (str(self), self.part)
+
+
+class DeploymentError(SeisflowError, RuntimeError):
+    """The workers can not do what the workflow asks for."""
+
+
+class SchedulerError(SeisflowError, ConnectionError):
+    """The Dask scheduler, or every worker, is gone."""
+
+
+class OutOfMemoryError(SeisflowError, MemoryError):
+    """A unit took more memory than its worker has."""
+
+
+class UnitTimeoutError(SeisflowError, TimeoutError):
+    """A unit did not end within its time."""

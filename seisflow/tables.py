@@ -209,9 +209,11 @@ INGESTED = _schema(
 
 PLAN = _schema(
     "PLAN",
-    "What a run has to compute: a row for each unit of work of each stage.",
-    _field("stage", TEXT, "stage of the run"),
-    _field("unit", TEXT, "unit of work, e.g. Z7.DYJN.2014-08-24"),
+    "What a run has to compute: a row for each network-day, in order.",
+    _field("start", TIME, "start of the window"),
+    _field("end", TIME, "end of the window, which does not belong to it"),
+    _field("station_days", I64, "stations that have data in it"),
+    _field("n_bytes", I64, "size of the files that begin in it", "byte"),
 )
 
 SCHEMAS: dict[str, pa.Schema] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -18,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from seisflow.run.execute import StageState
+from seisflow.run.tally import StageTally
 
 __all__ = ["ProgressDisplay"]
 
@@ -58,7 +57,7 @@ class ProgressDisplay:
         if self.bars:
             self.bars.stop()
 
-    def update(self, states: Sequence[StageState]) -> None:
+    def update(self, states: Sequence[StageTally]) -> None:
         """Show the present state of the stages."""
         if self.bars:
             self._move_bars(self.bars, states)
@@ -67,21 +66,20 @@ class ProgressDisplay:
             line = " · ".join(self._line(state) for state in states)
             self.console.print(line, markup=False, highlight=False)
 
-    def _move_bars(self, bars: Progress, states: Sequence[StageState]) -> None:
+    def _move_bars(self, bars: Progress, states: Sequence[StageTally]) -> None:
         for state in states:
-            name = state.plan.stage.name
+            name = state.name
             if name not in self.tasks:
                 self.tasks[name] = bars.add_task(name, total=state.total, note="")
-            bars.update(self.tasks[name], completed=len(state.entries), note=self._note(state))  # type: ignore[arg-type]
+            bars.update(self.tasks[name], completed=state.settled, note=self._note(state))  # type: ignore[arg-type]
 
-    def _line(self, state: StageState) -> str:
+    def _line(self, state: StageTally) -> str:
         rate = state.computed / (time.monotonic() - self.started)
-        left = state.total - len(state.entries)
+        left = state.total - state.settled
         eta = f", {left / rate / 60.0:.0f} min left" if rate > 0 and left else ""
-        return f"{state.plan.stage.name} {len(state.entries)}/{state.total}{eta} {self._note(state)}".rstrip()
+        return f"{state.name} {state.settled}/{state.total}{eta} {self._note(state)}".rstrip()
 
-    def _note(self, state: StageState) -> str:
+    def _note(self, state: StageTally) -> str:
         rate = state.computed / max(time.monotonic() - self.started, 1e-3)
-        reasons = Counter(entry.reason.split(":")[0] for entry in state.failed)
-        failures = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(2))
+        failures = ", ".join(f"{count} {reason}" for reason, count in state.reasons.most_common(2))
         return f"{rate:.1f}/s" + (f" (failed: {failures})" if failures else "")

@@ -6,17 +6,20 @@ A task gets names and reads its own input; it returns ledger entries, never arra
 from __future__ import annotations
 
 import functools
-import resource
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from seisflow import __version__
-from seisflow.errors import SeisflowError, WaveformError
+from seisflow.errors import CorruptPartError, SeisflowError, WaveformError
+from seisflow.run import notice
 from seisflow.run.ledger import Entry, Ledger, month_of, now
+from seisflow.run.memory import available_mb, check_fits, peak_mb, reset_peak
 from seisflow.run.parts import Parts
+from seisflow.run.prefetch import Prefetch
 from seisflow.run.stages import Outcome, Stage
 from seisflow.run.store import Store
 from seisflow.run.units import Job, digest
@@ -25,17 +28,37 @@ from seisflow.tables import STATIONS, to_arrow
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Result", "run_task", "task_name"]
+__all__ = ["Corrupt", "Result", "run_task", "task_name"]
 
 MAX_ATTEMPTS = 2
 
 
+class Corrupt(NamedTuple):
+    """A job that found parts of the stage above damaged, and what was found."""
+
+    job: Job
+    parts: tuple[str, ...]
+    reason: str
+
+
 @dataclass
 class Result:
-    """What a task reports to the driver: entries that are in the ledger, and jobs to try again alone."""
+    """What a task reports to the driver.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        Outcomes; they are in the ledger.
+    again : list of Job
+        Jobs to do again: those that failed for a passing reason, as another attempt, and those that
+        were not begun, as this worker is about to end.
+    corrupt : list of Corrupt
+        Jobs that wait until the stage above has computed again what they found damaged.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     again: list[Job] = field(default_factory=list)
+    corrupt: list[Corrupt] = field(default_factory=list)
 
 
 def task_name(stage: Stage, jobs: Sequence[Job]) -> str:
@@ -50,38 +73,70 @@ def task_name(stage: Stage, jobs: Sequence[Job]) -> str:
 
 
 def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
-    """Compute a batch of units of one stage.
+    """Compute a batch of units of one stage, all of one month.
 
     A unit that fails for a passing reason is handed back to be tried alone; one that fails for
-    good, or for the last time, gets its ledger row with the reason.
+    good, or for the last time, gets its ledger row with the reason. Once notice is given that this
+    process must end, what has not begun is handed back.
     """
-    name = task_name(stage, jobs)
-    folder = store.stage(stage.name, stage.fingerprint)
-    stations = _stations(store)
-    above = Parts(store, store.stage(stage.above.name, stage.above.fingerprint)) if stage.above else None
-    result = Result()
-    tables: dict[str, dict[str, pd.DataFrame]] = {table: {} for table in stage.schemas}
-    for job in jobs:
+    batch = _Batch(stage, store, task_name(stage, jobs))
+    with Prefetch(stage.fetch, jobs) as files:
+        for number, job in enumerate(jobs):
+            if notice.given():
+                batch.result.again.extend(jobs[number:])
+                break
+            batch.compute(job, partial(files.contents, number))
+    batch.write(month_of(jobs[0].unit.window))
+    return batch.result
+
+
+class _Batch:
+    """The units of a task as they are computed, and what is written of them at the end."""
+
+    def __init__(self, stage: Stage, store: Store, name: str) -> None:
+        self.stage = stage
+        self.store = store
+        self.name = name
+        self.stations = _stations(store)
+        above = stage.above
+        self.above = Parts(store, store.stage(above.name, above.fingerprint)) if above else None
+        self.limit_mb = available_mb()
+        self.result = Result()
+        self.tables: dict[str, dict[str, pd.DataFrame]] = {table: {} for table in stage.schemas}
+
+    def compute(self, job: Job, contents: Callable[[], Mapping[str, bytes]]) -> None:
+        """Compute one unit and note what came of it."""
         started = time.perf_counter()
-        entry = _blank(stage, job)
+        reset_peak()
+        entry = _blank(self.stage, job)
         try:
-            outcome = stage.compute(job, stations, above)
+            check_fits(self.stage, job.unit, self.limit_mb)
+            outcome = self.stage.compute(job, self.stations, self.above, contents())
+            entry = _success(entry, outcome, self.stage, self.name)
+        except CorruptPartError as error:
+            self.result.corrupt.append(Corrupt(job, (error.part,), f"{type(error).__name__}: {error}"))
+            return
         except Exception as error:
             entry = _failure(entry, error)
             if entry.status == "failed" and job.attempt < MAX_ATTEMPTS and not _is_permanent(error):
-                result.again.append(replace(job, attempt=job.attempt + 1, order=job.order + 1))
-                continue
+                self.result.again.append(replace(job, attempt=job.attempt + 1, order=job.order + 1))
+                return
         else:
-            entry = _success(entry, outcome, stage, name)
-            for table in stage.schemas:
-                tables[table][job.unit.name] = outcome.tables[table]
-        result.entries.append(replace(entry, seconds=round(time.perf_counter() - started, 4), finished=now()))
-    for table, frames in tables.items():
-        if frames:
-            Parts(store, folder).write(name, table, frames, stage.schemas[table])
-    if result.entries:
-        Ledger(store, folder).record(month_of(jobs[0].unit.window), name, result.entries)
-    return result
+            for table in self.tables if entry.part else ():
+                self.tables[table][job.unit.name] = outcome.tables[table]
+        seconds = round(time.perf_counter() - started, 6)
+        self.result.entries.append(
+            replace(entry, seconds=seconds, peak_memory_mb=round(peak_mb(), 1), finished=now())
+        )
+
+    def write(self, month: str) -> None:
+        """Write the part, all tables of it or, where there is no row, none; then the record."""
+        folder = self.store.stage(self.stage.name, self.stage.fingerprint)
+        for table, frames in self.tables.items():
+            if frames:
+                Parts(self.store, folder).write(self.name, table, frames, self.stage.schemas[table])
+        if self.result.entries:
+            Ledger(self.store, folder).record(month, self.name, self.result.entries)
 
 
 def _stations(store: Store) -> pd.DataFrame:
@@ -96,7 +151,6 @@ def _read_stations(store: Store, stamp: str) -> pd.DataFrame:
 
 
 def _blank(stage: Stage, job: Job) -> Entry:
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     return Entry(
         stage=stage.name,
         unit=job.unit.name,
@@ -104,20 +158,20 @@ def _blank(stage: Stage, job: Job) -> Entry:
         inputs=job.inputs,
         attempts=job.attempt,
         order=job.order,
-        peak_memory_mb=round(peak_mb, 1),
         versions=f"seisflow {__version__}",
     )
 
 
 def _success(entry: Entry, outcome: Outcome, stage: Stage, part: str) -> Entry:
     """Return the ledger row of a computed unit; `n_rows` counts those of the stage's first table."""
+    has_rows = any(len(outcome.tables[table]) for table in stage.schemas)
     first = next(iter(stage.schemas))
     n_rows = len(outcome.tables[first])
     return replace(
         entry,
         status="ok" if n_rows else "empty",
         reason=outcome.note,
-        part=part,
+        part=part if has_rows else "",
         n_rows=n_rows,
         checksum=_checksum(outcome, stage),
     )
@@ -144,6 +198,9 @@ def _checksum(outcome: Outcome, stage: Stage) -> str:
 
     hashes = []
     for table, schema in stage.schemas.items():
+        if outcome.tables[table].empty:
+            hashes.append("")
+            continue
         frame = to_arrow(outcome.tables[table], schema).to_pandas()
         hashes.append(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes().hex())
     return digest(hashes)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from seisflow.run.execute import StageState, execute
-from seisflow.run.executor import DaskExecutor, Executor, SerialExecutor
+from seisflow.errors import CorruptPartError
+from seisflow.run.execute import execute
+from seisflow.run.executor import Executor, executor_for
 from seisflow.run.lease import Lease
-from seisflow.run.plan import make_plan
-from seisflow.run.results import write_tables
-from seisflow.run.status import ledger_table
+from seisflow.run.plan import Plan, make_plan
+from seisflow.run.results import write_ledger, write_tables
+from seisflow.run.stages import stages_of
 from seisflow.run.store import Store
-from seisflow.tables import LEDGER
+from seisflow.run.tally import StageTally, Tally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from seisflow.workflow import Workflow
 
 __all__ = ["RunReport", "StageReport", "run_workflow"]
+
+MOST_PASSES = 3
+"""How often a plan is executed: after that, damage to what was just written is the disk's."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class RunReport:
 def run_workflow(
     workflow: Workflow,
     client: Client | None = None,
-    on_progress: Callable[[Sequence[StageState]], None] = lambda states: None,
+    on_progress: Callable[[Tally], None] = lambda tally: None,
 ) -> RunReport:
     """Compute what is left of a workflow; a run that was interrupted goes on where it stopped.
 
@@ -78,7 +81,7 @@ def run_workflow(
     client : distributed.Client, optional
         Where to run; None runs everything in this process.
     on_progress : callable, optional
-        Told the states of the stages after every task.
+        Told the tally of the stages after every task.
 
     Returns
     -------
@@ -95,29 +98,41 @@ def run_workflow(
     store = Store(workflow.output, workflow.storage_options)
     with Lease(store) as lease:
 
-        def tell(states: Sequence[StageState]) -> None:
+        def tell(tally: Tally) -> None:
             """Pass the progress on, as long as the run is ours."""
             lease.check()
-            on_progress(states)
+            on_progress(tally)
 
+        executor = executor_for(workflow, client)
+        executor.check(stages_of(workflow))
         plan = make_plan(workflow)
         plan.save()
-        executor: Executor = SerialExecutor() if client is None else DaskExecutor(client, workflow.name)
-        units_per_task = int(getattr(workflow.deployment, "units_per_task", 1))
-        states = execute(plan, executor, units_per_task, tell, lease.order(1))
-        tables = write_tables(states, store, plan.stations)
-        entries = chain.from_iterable(state.entries.values() for state in states)
-        ledger = ledger_table(plan.rejected, entries)
-        store.write_table("ledger.parquet", ledger, LEDGER)
-    stages = [
-        StageReport(
-            name=state.plan.stage.name,
-            computed=state.computed,
-            kept=state.kept,
-            failed=len(state.failed),
-            n_rows=sum(entry.n_rows for entry in state.entries.values()),
-        )
-        for state in states
-    ]
-    failures = ledger[ledger["status"] == "failed"].reset_index(drop=True)
+        stages, tables = _compute(plan, executor, tell, lease.order(1))
+        failures = write_ledger(plan)
     return RunReport(stages, failures, tables, store, time.monotonic() - started)
+
+
+def _compute(
+    plan: Plan, executor: Executor, tell: Callable[[Tally], None], order: int
+) -> tuple[list[StageReport], str]:
+    """Execute a plan and write its tables; again, if what was computed turns out to be damaged."""
+    deployment = plan.workflow.deployment
+    limits = {"task_s": deployment.task_s, "grace_s": deployment.grace_s}  # type: ignore[attr-defined]
+    most = deployment.units_per_task  # type: ignore[attr-defined]
+    tallies: list[Tally] = []
+    while True:
+        tallies.append(execute(plan, executor, tell, order=order, units_per_task=most, **limits))
+        try:
+            tables = write_tables(plan, order)
+        except CorruptPartError:
+            if len(tallies) == MOST_PASSES:
+                raise
+        else:
+            return [_report(passes) for passes in zip(*tallies, strict=True)], tables
+
+
+def _report(passes: Sequence[StageTally]) -> StageReport:
+    """Return the counts of a stage: all that was computed, and what the last pass found."""
+    last = passes[-1]
+    computed = sum(tally.computed for tally in passes)
+    return StageReport(last.name, computed, passes[0].kept, last.failed, last.rows)

@@ -26,19 +26,24 @@ from tests.run.conftest import SmallArchive, make_small_archive
 class Watched:
     """An executor that notes what is in flight, and in which order units end."""
 
-    capacity: int = 3
+    bound: int = 3
     inner: SerialExecutor = field(default_factory=SerialExecutor)
     in_flight: int = 0
     most: int = 0
     order: list[str] = field(default_factory=list)
+
+    def free(self, stage: Stage) -> int:
+        return self.bound - self.in_flight
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
         self.inner.submit(stage, store, jobs)
 
-    def next_done(self) -> Done:
-        done = self.inner.next_done()
+    def next_done(self, timeout_s: float | None = None) -> Done | None:
+        done = self.inner.next_done(timeout_s)
+        if done is None:
+            return None
         self.in_flight -= 1
         self.order += [f"{done.stage.name} {job.unit.name}" for job in done.jobs]
         return done

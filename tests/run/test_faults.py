@@ -17,7 +17,6 @@ import pytest
 from seisflow.deploy.local import Local
 from seisflow.errors import LeaseError
 from seisflow.run import run_workflow
-from seisflow.run.executor import DaskExecutor
 from seisflow.run.lease import Lease, holder
 from seisflow.run.status import read_ledger, read_status
 from seisflow.run.store import Store
@@ -107,9 +106,7 @@ def test_a_task_that_kills_workers_is_isolated(
 ) -> None:
     import dask
 
-    monkeypatch.setattr(
-        "seisflow.run.workflow.DaskExecutor", lambda client, name: DaskExecutor(client, name, task=deadly)
-    )
+    monkeypatch.setattr("seisflow.run.dask_executor.run_task", deadly)
     workflow = small_archive.load(tmp_path / "run", deployment={"method": "serial", "units_per_task": 4})
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
