@@ -52,7 +52,7 @@ def write_day(folder: Path, n_gaps: int, duration_s: float) -> list[str]:
 def with_seisflow(uris: list[str], window: Window) -> float:
     """Read and prepare; return the mean of the samples there are, as a check."""
     archive = Sds(root=str(Path(uris[0]).parent))
-    waveforms = prepare_waveforms(archive.read(uris, window).stream, Preparation(), window, SITE)
+    waveforms = prepare_waveforms(archive.read(uris, window), Preparation(), window, SITE)
     return float(np.nanmean(waveforms["waveform"].to_numpy(), dtype=float))
 
 

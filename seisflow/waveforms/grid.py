@@ -57,12 +57,15 @@ class Grid(NamedTuple):
         whole = math.floor(self.start_ns)
         period = _SECOND / self.rate_hz
         if period.denominator == 1:
-            offsets = np.arange(self.n, dtype=np.int64) * int(period) + round(self.start_ns - whole)
+            offsets = np.arange(self.n, dtype=np.int64)
+            offsets *= int(period)
+            offsets += round(self.start_ns - whole)
         else:
-            offsets = np.rint(np.arange(self.n) * float(period) + float(self.start_ns - whole)).astype(
-                np.int64
-            )
-        times: NDArray[np.datetime64] = (whole + offsets).view("datetime64[ns]")
+            exact = np.arange(self.n) * float(period)
+            exact += float(self.start_ns - whole)
+            offsets = np.rint(exact, out=exact).astype(np.int64)
+        offsets += whole
+        times: NDArray[np.datetime64] = offsets.view("datetime64[ns]")
         return times
 
 
