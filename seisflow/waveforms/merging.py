@@ -171,9 +171,11 @@ def _lay(samples: Any, offsets: Any, lengths: Any, firsts: Any, out: Any) -> Non
     for s in range(len(firsts)):
         skip = max(0, -firsts[s])
         stop = min(lengths[s], len(out) - firsts[s])
-        source, target = offsets[s], firsts[s]
-        for i in range(skip, stop):
-            out[target + i] = samples[source + i]
+        if stop > skip:
+            source = samples[offsets[s] + skip : offsets[s] + stop]
+            target = out[firsts[s] + skip : firsts[s] + stop]
+            for i in range(len(target)):
+                target[i] = source[i]
 
 
 @numba.njit(cache=True, nogil=True)
