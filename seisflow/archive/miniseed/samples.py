@@ -85,7 +85,10 @@ def _steim(b: Any, begin: Any, n_frames: int, n: int, level: int, is_little: boo
             nibble = (control >> np.uint32(30 - 2 * j)) & np.uint32(3)
             if nibble == 0:
                 continue
-            word = _word(b, place + np.uint64(4 * j), is_little)
+            # Differences of one byte stand in their order in either byte order, those of two in pairs.
+            word = _word(b, place + np.uint64(4 * j), is_little and nibble != 1)
+            if is_little and level == 1 and nibble == 2:
+                word = (word << np.uint32(16)) | (word >> np.uint32(16))
             many, bits = _shape(word, nibble, level)
             if many == 0:
                 return ILLEGAL, k
