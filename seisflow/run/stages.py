@@ -87,6 +87,10 @@ class Stage(ABC):
         """Seconds of the stage above that a unit needs on both sides of its window."""
         return 0.0
 
+    def is_remote(self, job: Job) -> bool:
+        """Return whether `fetch` has anything to fetch for a unit."""
+        return False
+
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the remote files that a unit reads, by URI; called while the unit before it computes."""
         return {}
@@ -120,6 +124,10 @@ class Picking(Stage):
     def resources(self) -> dict[str, float]:
         """Return what the picker takes."""
         return self.workflow.picking.resources
+
+    def is_remote(self, job: Job) -> bool:
+        """Return whether a file of a station-day lies on no local disk."""
+        return any("://" in uri for uri in job.unit.uris)
 
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the files of a station-day, where they lie on no local disk."""
