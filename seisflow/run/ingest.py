@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from seisflow.archive.channel_days import encode_channel, group_document
+from seisflow.archive.manifest import INGESTED
 from seisflow.archive.zarr_layout import DOCUMENT, SHARD, array_name, station_day_key
 from seisflow.keys import StationDay
-from seisflow.tables import INGESTED, validate
+from seisflow.tables import validate
 from seisflow.traces import ChannelTraces, Traces
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import pytest
 
 from seisflow.archive import Archive, read_traces, scan_archive
 from seisflow.archive.channel_days import encode_channel, group_document
+from seisflow.archive.manifest import INGESTED
 from seisflow.archive.zarr import Zarr
 from seisflow.archive.zarr_layout import (
     array_name,
@@ -28,7 +29,7 @@ from seisflow.keys import Period, StationDay, Window
 from seisflow.run.ingest import write_station_day
 from seisflow.run.store import Store
 from seisflow.storage import Place
-from seisflow.tables import INGESTED, concatenate
+from seisflow.tables import concatenate
 from seisflow.traces import ChannelTraces, Traces
 from tests.archive.contract import PERIOD, ArchiveContract, day_trace, mseed
 
