@@ -157,9 +157,11 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
     console = Console(stderr=True)
     with _resumable(), loaded.deployment.connect() as client:  # type: ignore[attr-defined]
         if client is not None:
-            console.print(f"dashboard: {client.dashboard_link}")
+            from seisflow.run.dashboard import dashboard_of
+
+            console.print(f"dashboard: {dashboard_of(client)}")
         with ProgressDisplay(console) as progress:
-            done = run_workflow(loaded, client, progress.update)
+            done = run_workflow(loaded, client, show=progress.show)
     page = report_run(loaded)
     for s in done.stages:
         typer.echo(f"{s.name:<12} {s.computed} computed, {s.kept} kept, {s.failed} failed, {s.n_rows} rows")
@@ -180,23 +182,36 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
 
 
 @app.command()
-def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Say how far a run is, from its ledger: from anywhere, also after the driver died."""
-    from dataclasses import asdict
+def status(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until no driver is at work.")] = False,
+) -> None:
+    """Say how far a run is: from any machine, also after the driver died.
 
+    With --watch the status is 0 if all was done at the end, 1 if not.
+    """
     from seisflow.run.status import read_status
+    from seisflow.run.watch import remark, watch_run
 
-    found = read_status(_store(_load(workflow, settings)))
+    store = _store(_load(workflow, settings))
+    if watch:
+        try:
+            raise typer.Exit(0 if watch_run(store, as_json=as_json).all_done else 1)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+    found = read_status(store)
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        typer.echo(json.dumps(found.as_json()))
         return
     driver = (
         f"held by process {found.driver['pid']} on {found.driver['host']}"
         if found.driver
-        else "no driver at work"
+        else remark(found) or "no driver at work"
     )
-    typer.echo(f"{found.name}: {driver}")
-    for s in found.stages:
+    typer.echo(f"{found.progress.name}: {found.progress.phase}, {driver}")
+    for s in found.progress.stages:
         typer.echo(
             f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows"
         )
@@ -213,13 +228,15 @@ def failures(
     ] = False,
 ) -> None:
     """List every unit that failed and every unreadable file, with the reason."""
-    from seisflow.run.status import read_ledger
+    from seisflow.run.progress import printable
+    from seisflow.run.status import failed_rows
 
-    ledger = read_ledger(_store(_load(workflow, settings)))
-    shown = ledger[(ledger["status"] == "failed") | (notes & (ledger["reason"] != ""))]
-    for row in shown.to_dict("records"):
-        typer.echo(f"{row['stage']}\t{row['unit']}\t{row['status']}\t{row['reason']}")
-    n_failed = int((ledger["status"] == "failed").sum())
+    n_failed = 0
+    for rows in failed_rows(_store(_load(workflow, settings)), notes=notes):
+        for row in rows.to_dict("records"):
+            fields = (row["stage"], row["unit"], row["status"], row["reason"])
+            typer.echo("\t".join(printable(field) for field in fields))
+        n_failed += int((rows["status"] == "failed").sum())
     typer.secho(f"{n_failed} failed", fg="yellow" if n_failed else "green", err=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -49,6 +49,24 @@ class Archive(Method):
 
     patience_s: Annotated[float, Field(ge=0)] = PATIENCE_S
     """How long storage that fails for a while (503, resets, stalls) is tried again."""
+
+    def inventory(self) -> str:
+        """Return where the metadata of the stations lie in the archive; '' where it keeps none."""
+        return ""
+
+    def acquire(
+        self, period: Period, stations: Sequence[str] | None, say: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """Fetch what must be there before a scan; nothing, unless the archive is filled by downloads.
+
+        Parameters
+        ----------
+        period : Period
+        stations : sequence of str or None
+            Patterns ``NETWORK.STATION``; None means all.
+        say : callable
+            Takes a line about the progress.
+        """
 
     @abstractmethod
     def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:

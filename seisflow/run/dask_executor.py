@@ -20,7 +20,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from seisflow.deploy.base import Deployment, renewal_of
-from seisflow.errors import OutOfMemoryError, SchedulerError, UnitTimeoutError
+from seisflow.errors import OutOfMemoryError, SchedulerError, SeisflowError, UnitTimeoutError
 from seisflow.run import notice
 from seisflow.run.executor import Done
 from seisflow.run.stages import Stage
@@ -256,16 +256,20 @@ class DaskExecutor:
     def _renew(self, found: str) -> None:
         """Go on with a new client, where the deployment gives one, and hand it all tasks in flight again."""
         renew = renewal_of(self.client)
+        advice = (
+            "what was done is in the ledger. "
+            "See to the cluster, then run the same command: it goes on where it stopped"
+        )
         if renew is None or self._renewals >= MAX_RENEWALS:
-            raise SchedulerError(
-                f"{found}; what was done is in the ledger. "
-                "See to the cluster, then run the same command: it goes on where it stopped"
-            )
+            raise SchedulerError(f"{found}; {advice}")
         self._renewals += 1
-        _log.warning("%s; going on with new workers (%d of %d)", found, self._renewals, MAX_RENEWALS)
+        _log.warning("%s; connecting again (%d of %d)", found, self._renewals, MAX_RENEWALS)
         tasks = list(self._running.values())
         self._running.clear()
-        self._attach(renew())
+        try:
+            self._attach(renew())
+        except (SeisflowError, OSError, TimeoutError) as error:
+            raise SchedulerError(f"{found}: {error}; {advice}") from error
         if not self._stopping:
             for task in tasks:
                 self.submit(task.stage, task.store, task.jobs)

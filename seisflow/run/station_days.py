@@ -51,11 +51,14 @@ class StationDays:
     workflow : Workflow
     holdings : Holdings
         Also of the days beside the period, from which margins are read.
+    reach_s : float
+        Seconds that a station-day reads beyond its window.
     """
 
-    def __init__(self, workflow: Workflow, holdings: Holdings) -> None:
+    def __init__(self, workflow: Workflow, holdings: Holdings, reach_s: float) -> None:
         self.workflow = workflow
         self.holdings = holdings
+        self.reach_s = reach_s
         self._block = lru_cache(maxsize=2)(self._read_block)
 
     def names(self, window: Window) -> list[str]:
@@ -66,7 +69,7 @@ class StationDays:
         """Return the station-days of a window, sorted by network and station."""
         day = _number(window.start)
         block = self._block(day // BLOCK_DAYS)
-        wide = window.widened(self.margin_s)
+        wide = window.widened(self.reach_s)
         near = [number for number in (day - 1, day, day + 1) if number in set(map(_number, wide.days()))]
         units = []
         for code in self._codes(window):
@@ -82,11 +85,6 @@ class StationDays:
                 )
             )
         return units
-
-    @cached_property
-    def margin_s(self) -> float:
-        """Seconds that a station-day reads beyond its window."""
-        return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
 
     @cached_property
     def responses(self) -> str:

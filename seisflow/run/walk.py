@@ -7,7 +7,7 @@ are forgotten when no window below needs them any more, so memory holds the days
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -76,14 +76,12 @@ class StageWalk:
         self.entries: dict[int, dict[str, Entry]] = {}
         self.history = History(plan.ledger)
         self.computed_in: set[str] = set()
-        self.unsettled: dict[str, int] = {}
-        for window in plan.windows:
-            month = month_of(window)
-            self.unsettled[month] = self.unsettled.get(month, 0) + 1
+        self.months = [month_of(window) for window in plan.windows]
+        self.unsettled = Counter(self.months)
 
     def month(self, number: int) -> str:
         """Return the month of the ledger that a window belongs to."""
-        return month_of(self.plan.windows[number])
+        return self.months[number]
 
     def recorded(self, number: int) -> list[Entry]:
         """Return the outcomes of a window: those at hand, or what the ledger has."""

@@ -20,7 +20,8 @@ from seisflow.run import run_workflow
 from seisflow.run.lease import Lease, holder
 from seisflow.run.status import read_ledger, read_status
 from seisflow.run.store import Store
-from seisflow.run.task import Result, run_task
+from tests.run import faulty
+from tests.run.clusters import wait_for
 from tests.run.conftest import SmallArchive
 from tests.run.test_resume import counts, tables
 
@@ -30,15 +31,6 @@ def seisflow(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "seisflow.cli", *arguments], capture_output=True, text=True, check=False
     )
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
-    """Wait until something holds."""
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            pytest.fail(f"waited {seconds} s for {what}")
-        time.sleep(0.01)
 
 
 def n_records(output: Path) -> int:
@@ -94,19 +86,12 @@ def test_a_killed_worker_loses_nothing(make_archive: Callable[[int], SmallArchiv
     assert tables(report) == tables(run_workflow(archive.load(tmp_path / "undisturbed")))
 
 
-def deadly(stage, store, jobs) -> Result:  # type: ignore[no-untyped-def]
-    """Compute like `run_task`, but one unit kills the process that touches it."""
-    if any(job.unit.name == "XX.BBB.2020-01-02" for job in jobs):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return run_task(stage, store, jobs)
-
-
 def test_a_task_that_kills_workers_is_isolated(
     small_archive: SmallArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dask
 
-    monkeypatch.setattr("seisflow.run.dask_executor.run_task", deadly)
+    monkeypatch.setattr("seisflow.run.dask_executor.run_task", faulty.deadly)
     workflow = small_archive.load(tmp_path / "run", deployment={"method": "serial", "units_per_task": 4})
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
