@@ -97,7 +97,7 @@ class Stage(ABC):
         """Seconds of the archive that a station-day reads on both sides of its window."""
         return 0.0
 
-    def publish(self, plan: Plan) -> None:
+    def publish(self, plan: Plan) -> None:  # noqa: B027 - most stages have nothing left to do
         """Do what remains once every unit has an outcome and the tables are written; by the driver."""
 
     def fetch(self, job: Job) -> Mapping[str, bytes]:
