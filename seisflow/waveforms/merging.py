@@ -81,7 +81,7 @@ class Layout(NamedTuple):
             return Merged(self.start_ns, self.rate_hz, values, np.array([[0, self.n]]), np.zeros(0, np.int64))
         values = np.zeros(self.n, dtype)
         if not self.is_overlapping:
-            self.copy_onto(values, 0)
+            self._copy_onto(values, 0)
             return Merged(self.start_ns, self.rate_hz, values, self._runs(), np.zeros(0, np.int64))
         state = np.zeros(self.n, np.uint8)
         for part, firsts in zip(self.parts, self.firsts, strict=True):
@@ -89,8 +89,16 @@ class Layout(NamedTuple):
         edges = np.flatnonzero(np.diff((state == 1).astype(np.int8), prepend=0, append=0))
         return Merged(self.start_ns, self.rate_hz, values, edges.reshape(-1, 2), np.flatnonzero(state > 1))
 
-    def copy_onto(self, out: NDArray[Any], shift: int) -> None:
-        """Copy segments that do not overlap to `out`, `shift` samples later; what falls beside it is left."""
+    def write(self, grid: Grid, out: NDArray[np.float32]) -> None:
+        """Fill `out` on a grid of the same rate: segments, which do not overlap, and NaN between them.
+
+        This is `merged` and `place` in one pass, for the many days on which nothing overlaps.
+        """
+        shift = round(grid.index_of(self.start_ns))
+        _open_gaps(self._runs() + shift, out)
+        self._copy_onto(out, shift)
+
+    def _copy_onto(self, out: NDArray[Any], shift: int) -> None:
         for part, firsts in zip(self.parts, self.firsts, strict=True):
             _lay(part.samples, part.offsets, part.lengths, firsts + shift, out)
 
@@ -163,9 +171,23 @@ def _lay(samples: Any, offsets: Any, lengths: Any, firsts: Any, out: Any) -> Non
     for s in range(len(firsts)):
         skip = max(0, -firsts[s])
         stop = min(lengths[s], len(out) - firsts[s])
-        source, target = offsets[s], firsts[s]
-        for i in range(skip, stop):
-            out[target + i] = samples[source + i]
+        if stop > skip:
+            source = samples[offsets[s] + skip : offsets[s] + stop]
+            target = out[firsts[s] + skip : firsts[s] + stop]
+            for i in range(len(target)):
+                target[i] = source[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _open_gaps(runs: Any, out: Any) -> None:
+    """Write NaN where no run is; runs are sorted and may reach beyond `out`."""
+    reached = 0
+    for r in range(len(runs)):
+        for i in range(reached, min(runs[r, 0], len(out))):
+            out[i] = np.nan
+        reached = max(reached, runs[r, 1])
+    for i in range(reached, len(out)):
+        out[i] = np.nan
 
 
 @numba.njit(cache=True, nogil=True)

@@ -93,7 +93,7 @@ def prepare_waveforms(
     channels = _chosen(held, preparation.bands, window, extent, station, problems)
     grid = _output_grid(channels.segments, preparation.sampling_rate_hz, extent, absolute_grid)
     components = [letter for letter in _COMPONENTS if letter in channels.segments]
-    waveform = np.full((len(components), grid.n), np.nan, dtype=np.float32)
+    waveform = np.empty((len(components), grid.n), dtype=np.float32)
     for row, letter in enumerate(components):
         _fill(waveform[row], channels, letter, grid, problems)
     times, units = grid.times(), "count"
@@ -183,22 +183,27 @@ def _output_grid(
 def _fill(
     out: NDArray[np.float32], channels: _Channels, component: str, grid: Grid, problems: list[str]
 ) -> None:
-    """Put one component on the grid; where it has no sample, `out` keeps its NaN."""
+    """Put one component on the grid, NaN where it has no sample."""
     from seisflow.waveforms.merging import lay_out, place
-    from seisflow.waveforms.resampling import resample_onto
 
-    segments = channels.segments[component]
-    for rate in sorted({part.rate_hz for part in segments}, key=lambda r: is_same_rate(r, grid.rate_hz)):
-        layout = lay_out([part for part in segments if part.rate_hz == rate])
-        is_native = is_same_rate(rate, grid.rate_hz)
-        if is_native and not layout.is_overlapping:
-            layout.copy_onto(out, round(grid.index_of(layout.start_ns)))
-            continue
+    parts = channels.segments[component]
+    rates = sorted({part.rate_hz for part in parts}, key=lambda rate: is_same_rate(rate, grid.rate_hz))
+    layouts = [lay_out([part for part in parts if part.rate_hz == rate]) for rate in rates]
+    is_native = is_same_rate(rates[-1], grid.rate_hz)
+    if len(layouts) == 1 and is_native and not layouts[0].is_overlapping:
+        layouts[0].write(grid, out)
+        return
+    out.fill(np.nan)
+    for layout in layouts:
         merged = layout.merged()
         if len(merged.conflicts):
             problems.append(_conflict_line(channels.id_of(component), merged))
-        put = place if is_native else resample_onto
-        put(merged, grid, out)
+        if is_same_rate(layout.rate_hz, grid.rate_hz):
+            place(merged, grid, out)
+        else:
+            from seisflow.waveforms.resampling import resample_onto
+
+            resample_onto(merged, grid, out)
 
 
 def _conflict_line(channel_id: str, merged: Merged) -> str:
@@ -248,13 +253,14 @@ def _dataset(
     units: str,
     problems: list[str],
 ) -> xr.Dataset:
+    import pandas as pd
     import xarray as xr
 
     return xr.Dataset(
         {"waveform": (("component", "time"), waveform)},
         coords={
             "component": list(components),
-            "time": times,
+            "time": pd.DatetimeIndex(times, copy=False),
             "network": channels.network,
             "station": channels.station,
             "location": channels.location,

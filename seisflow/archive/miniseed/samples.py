@@ -45,6 +45,33 @@ def _shape(word: Any, nibble: Any, level: int) -> tuple[int, int]:
     return (5, 6) if kind == 0 else (6, 5) if kind == 1 else (7, 4) if kind == 2 else (0, 0)
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _sum_up(word: Any, many: int, bits: int, x: Any, out: Any, k: Any) -> Any:
+    """Add the differences of a word one by one; called with constants, so that the loop is unrolled."""
+    for i in range(many):
+        x += np.int32(word << np.uint32(32 - bits * (many - i))) >> np.uint32(32 - bits)
+        out[k + np.uint64(i)] = x
+    return x
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _unpack(word: Any, many: int, x: Any, out: Any, k: Any) -> Any:
+    """Write the samples of a word of version 2 and return the last; the commonest shapes come first."""
+    if many == 4:
+        return _sum_up(word, 4, 8, x, out, k)
+    if many == 3:
+        return _sum_up(word, 3, 10, x, out, k)
+    if many == 5:
+        return _sum_up(word, 5, 6, x, out, k)
+    if many == 6:
+        return _sum_up(word, 6, 5, x, out, k)
+    if many == 7:
+        return _sum_up(word, 7, 4, x, out, k)
+    if many == 2:
+        return _sum_up(word, 2, 15, x, out, k)
+    return _sum_up(word, 1, 30, x, out, k)
+
+
 @numba.njit(cache=True, nogil=True)
 def _steim(b: Any, begin: Any, n_frames: int, n: int, level: int, is_little: bool, out: Any) -> tuple[int, int]:
     """Decode one record into `out`, shape (n,); return what was found and the differences there are."""
@@ -58,13 +85,21 @@ def _steim(b: Any, begin: Any, n_frames: int, n: int, level: int, is_little: boo
             nibble = (control >> np.uint32(30 - 2 * j)) & np.uint32(3)
             if nibble == 0:
                 continue
-            word = _word(b, place + np.uint64(4 * j), is_little)
+            # Differences of one byte stand in their order in either byte order, those of two in pairs.
+            word = _word(b, place + np.uint64(4 * j), is_little and nibble != 1)
+            if is_little and level == 1 and nibble == 2:
+                word = (word << np.uint32(16)) | (word >> np.uint32(16))
             many, bits = _shape(word, nibble, level)
             if many == 0:
                 return ILLEGAL, k
             drop = np.uint32(32 - bits)
             if k == 0:  # the first difference leads to the first sample from the record before
                 x = first - (np.int32(word << np.uint32(32 - bits * many)) >> drop)
+            if level == 2 and k + many <= n:
+                x = _unpack(word, many, x, out, np.uint64(k))
+                at_end = x
+                k += many
+                continue
             for i in range(many):
                 x += np.int32(word << np.uint32(32 - bits * (many - i))) >> drop
                 if k < n:
