@@ -8,6 +8,7 @@ is gone, and a cluster without a worker.
 from __future__ import annotations
 
 import logging
+import pickle
 import queue
 import threading
 import time
@@ -123,7 +124,11 @@ class DaskExecutor:
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
         with span(f"seisflow {self._name}", stage.name):
             future = self.client.submit(
-                work, stage, store, list(jobs), key=key, pure=False, resources=dict(needs) or None
+                work,
+                pickle.dumps((stage, store, list(jobs))),
+                key=key,
+                pure=False,
+                resources=dict(needs) or None,
             )
         self._running[key] = _Task(stage, store, jobs, needs, future)
         future.add_done_callback(self._ended.put)
@@ -170,7 +175,7 @@ class DaskExecutor:
             error = future.exception()
         else:
             try:
-                result = future.result(timeout=60.0)
+                result = pickle.loads(future.result(timeout=60.0))
             except (TimeoutError, OSError):
                 future.add_done_callback(self._ended.put)  # its worker went with the result: it is redone
                 return None
@@ -296,11 +301,13 @@ def _work(
     topic: str,
     key: str,
     every_s: float,
-    stage: Stage,
-    store: Store,
-    jobs: Sequence[Job],
-) -> Result:
-    """Compute a task on a worker, and tell the driver at its start and between units that it gets on."""
+    what: bytes,
+) -> bytes:
+    """Compute a task on a worker, and tell the driver at its start and between units that it gets on.
+
+    Stage, store and jobs, and the result, are pickled by the driver and here: the scheduler, which
+    would unpack and pack them as well, sees bytes.
+    """
     from distributed import get_worker
 
     worker = get_worker()
@@ -315,4 +322,4 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        return task(stage, store, jobs)
+        return pickle.dumps(task(*pickle.loads(what)))
