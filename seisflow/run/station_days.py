@@ -52,11 +52,14 @@ class StationDays:
     workflow : Workflow
     holdings : Holdings
         Also of the days beside the period, from which margins are read.
+    reach_s : float
+        Seconds that a station-day reads beyond its window.
     """
 
-    def __init__(self, workflow: Workflow, holdings: Holdings) -> None:
+    def __init__(self, workflow: Workflow, holdings: Holdings, reach_s: float) -> None:
         self.workflow = workflow
         self.holdings = holdings
+        self.reach_s = reach_s
         self._block = lru_cache(maxsize=2)(self._read_block)
         self._codes = lru_cache(maxsize=2)(self._read_codes)
 
@@ -69,7 +72,7 @@ class StationDays:
         """Return the station-days of a window, sorted by network and station."""
         day = _number(window.start)
         block = self._block(day // BLOCK_DAYS)
-        touched = set(map(_number, window.widened(self.margin_s).days()))
+        touched = set(map(_number, window.widened(self.reach_s).days()))
         before, own, after = (
             block.get(number, {}) if number in touched else {} for number in (day - 1, day, day + 1)
         )
@@ -89,11 +92,6 @@ class StationDays:
             n_bytes=before.n_bytes + own.n_bytes + after.n_bytes,
             n_channels=max(len(own.uris), 3 * own.channel_groups),
         )
-
-    @cached_property
-    def margin_s(self) -> float:
-        """Seconds that a station-day reads beyond its window."""
-        return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
 
     @cached_property
     def responses(self) -> str:
