@@ -117,16 +117,16 @@ class DaskExecutor:
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""
         from dask.base import annotate
+        from distributed.protocol import pickle
 
         needs = self.workers.needs(stage)
         attempt = "" if jobs[0].attempt == 1 else f"#{jobs[0].attempt}"
         key = f"{stage.name}-{_label(jobs)}{attempt}-{self._run}-{next(self._numbers)}"
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
+        what = pickle.dumps((stage, store, list(jobs)))
         units = [job.unit.name for job in jobs]
         with annotate(span=self._span(stage.name), stage=stage.name, units=units):
-            future = self.client.submit(
-                work, stage, store, list(jobs), key=key, pure=False, resources=dict(needs) or None
-            )
+            future = self.client.submit(work, what, key=key, pure=False, resources=dict(needs) or None)
         self._running[key] = _Task(stage, store, jobs, needs, future)
         future.add_done_callback(self._ended.put)
 
@@ -175,6 +175,7 @@ class DaskExecutor:
     def _take(self, future: Future[Any]) -> Done | None:
         """Return what a future gave; None if nobody asks for it any more, or its scheduler is gone."""
         from distributed import KilledWorker
+        from distributed.protocol import pickle
 
         key = str(future.key)
         task = self._running.get(key)
@@ -185,7 +186,7 @@ class DaskExecutor:
             error = future.exception()
         else:
             try:
-                result = future.result(timeout=60.0)
+                result = pickle.loads(future.result(timeout=60.0))
             except (TimeoutError, OSError):
                 future.add_done_callback(self._ended.put)  # its worker went with the result: it is redone
                 return None
@@ -311,12 +312,15 @@ def _work(
     topic: str,
     key: str,
     every_s: float,
-    stage: Stage,
-    store: Store,
-    jobs: Sequence[Job],
-) -> Result:
-    """Compute a task on a worker, and tell the driver at its start and between units that it gets on."""
+    what: bytes,
+) -> bytes:
+    """Compute a task on a worker, and tell the driver at its start and between units that it gets on.
+
+    Stage, store and jobs, and the result, are pickled by the driver and here: the scheduler, which
+    would unpack and pack them as well, sees bytes.
+    """
     from distributed import get_worker
+    from distributed.protocol import pickle
 
     worker = get_worker()
     told = float("-inf")
@@ -330,4 +334,5 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        return task(stage, store, jobs)
+        result: bytes = pickle.dumps(task(*pickle.loads(what)))
+    return result

@@ -193,10 +193,6 @@ class Place(NamedTuple):
     def _missing(self) -> MissingFileError:
         return MissingFileError(f"there is no folder or file {self.uri}")
 
-    def below(self, relative: str) -> Place:
-        """Return what lies below this folder under a relative path."""
-        return self._replace(path=f"{self.path.rstrip('/')}/{relative}")
-
     def read_bytes(self, start: int | None = None, end: int | None = None) -> bytes:
         """Return the content of this file, or its bytes ``[start, end)``.
 
