@@ -77,6 +77,10 @@ class Place(NamedTuple):
         """Last part of the path."""
         return self.path.rstrip("/").rsplit("/", 1)[-1]
 
+    def below(self, relative: str) -> Place:
+        """Return what lies below this folder under a relative path."""
+        return self._replace(path=self._below + relative)
+
     def retrying(
         self,
         operation: Callable[[], _Result],
