@@ -163,8 +163,11 @@ class DaskExecutor:
 
         key = str(future.key)
         task = self._running.get(key)
-        if task is None or task.future is not future or future.status == "cancelled":
-            return None  # a cancelled one is seen to when its client is
+        if task is None or task.future is not future:
+            return None
+        if future.status == "cancelled":  # not by us: the client lost the scheduler, even if it has it back
+            self._renew(f"the connection to the scheduler at {self._address} broke")
+            return None
         result = error = None
         if future.status == "error":
             error = future.exception()
