@@ -131,7 +131,7 @@ def _run(workflow: Workflow, console: Console) -> RunReport:
     with workflow.deployment.connect() as client:  # type: ignore[attr-defined]
         console.print(f"dashboard: {client.dashboard_link}")
         with ProgressDisplay(console) as progress:
-            return run_workflow(workflow, client, progress.update)
+            return run_workflow(workflow, client, show=progress.show)
 
 
 def _print(figures: dict[str, Any], done: RunReport, report: str, seconds: float) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-pytest_plugins = ["tests.services.s3", "tests.services.storms"]
+pytest_plugins = ["tests.services.s3", "tests.services.ceph", "tests.services.storms"]
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = {

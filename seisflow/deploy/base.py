@@ -15,7 +15,11 @@ from seisflow.method import Method
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Deployment", "offer_renewal", "renewal_of"]
+__all__ = ["Deployment", "offer_renewal", "renewal_of", "serving_page"]
+
+
+PAGE = "seisflow.run.dashboard"
+"""Module with the routes of the page ``/seisflow``; by name, since nothing here may know `run`."""
 
 
 class Deployment(Method):
@@ -52,3 +56,14 @@ def offer_renewal(client: Client, renew: Callable[[], Client]) -> None:
 def renewal_of(client: Client) -> Callable[[], Client] | None:
     """Return how to get a new client for one that lost its scheduler, None where nobody can."""
     return _renewals.get(client)
+
+
+def serving_page() -> AbstractContextManager[object]:
+    """Return a context in which schedulers that start in this process serve the page ``/seisflow``."""
+    import dask
+    import distributed  # noqa: F401  (its defaults must be there to be added to)
+
+    setting = "distributed.scheduler.http.routes"
+    modules = [module for module in dask.config.get(setting) if module != PAGE]
+    served: AbstractContextManager[object] = dask.config.set({setting: [*modules, PAGE]})
+    return served

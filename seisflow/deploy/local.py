@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from seisflow.deploy.base import Deployment, offer_renewal
+from seisflow.deploy.base import Deployment, offer_renewal, serving_page
 
 if TYPE_CHECKING:
     from distributed import Client, SpecCluster
@@ -47,7 +47,7 @@ class Local(Deployment):
         import dask
         from distributed import Client
 
-        with ExitStack() as running:
+        with serving_page(), ExitStack() as running:
 
             def start() -> Client:
                 with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):

@@ -228,10 +228,15 @@ def _batch_length(ready: Sequence[Job], size: int) -> int:
     first = ready[0]
     if first.attempt > 1:
         return 1
-    month = month_of(first.unit.window)
+    window = first.unit.window
+    month = month_of(window)
     n = 0
     for job in ready:
-        if n == size or job.attempt > 1 or month_of(job.unit.window) != month:
+        if job.unit.window is not window:
+            window = job.unit.window
+            if month_of(window) != month:
+                break
+        if n == size or job.attempt > 1:
             break
         n += 1
     return n

@@ -36,6 +36,10 @@ class Done:
 class Executor(Protocol):
     """Runs tasks, several at once, and gives them back as they end."""
 
+    @property
+    def client(self) -> Client | None:
+        """The client it has now, another one after it lost a scheduler; None where there is no cluster."""
+
     def check(self, stages: Sequence[Stage]) -> None:
         """Raise a `DeploymentError` if no worker can run one of the stages: before anything runs."""
 
@@ -63,6 +67,7 @@ class Executor(Protocol):
 class SerialExecutor:
     """Runs tasks one after another in this process: for debugging."""
 
+    client: None = None
     _waiting: deque[tuple[Stage, Store, Sequence[Job]]] = field(default_factory=deque)
     _stopped: bool = False
 

@@ -7,6 +7,7 @@ compacted into one file now and then; the newest row of a unit is the true one.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -215,7 +216,7 @@ def _as_text(times: pa.ChunkedArray) -> list[str]:
 
 def now() -> str:
     """Return the present time, UTC, ISO 8601 to the microsecond."""
-    return str(np.datetime64(pd.Timestamp.now("UTC").tz_localize(None), "us"))
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def as_table(entries: Iterable[Entry]) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from seisflow.run.units import Job
+if TYPE_CHECKING:
+    from seisflow.run.stages import Stage
+    from seisflow.run.units import Job
 
 __all__ = ["Prefetch"]
 
@@ -19,13 +21,13 @@ class Prefetch:
 
     Parameters
     ----------
-    fetch : callable
-        Returns the files of a job; its errors are raised where the files are asked for.
+    stage : Stage
+        Its `fetch` returns the files of a job; its errors are raised where the files are asked for.
     jobs : sequence of Job
     """
 
-    def __init__(self, fetch: Callable[[Job], Contents], jobs: Sequence[Job]) -> None:
-        self._fetch = fetch
+    def __init__(self, stage: Stage, jobs: Sequence[Job]) -> None:
+        self._stage = stage
         self._jobs = jobs
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="seisflow-prefetch")
         self._next: Future[Contents] | None = None
@@ -42,7 +44,8 @@ class Prefetch:
         """Return the files of a job, and start to fetch those of the job after it."""
         present, self._next = self._next, None
         try:
-            return self._fetch(self._jobs[number]) if present is None else present.result()
+            return self._stage.fetch(self._jobs[number]) if present is None else present.result()
         finally:
-            if number + 1 < len(self._jobs):
-                self._next = self._pool.submit(self._fetch, self._jobs[number + 1])
+            following = self._jobs[number + 1 : number + 2]
+            if following and self._stage.is_remote(following[0]):
+                self._next = self._pool.submit(self._stage.fetch, following[0])

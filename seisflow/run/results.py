@@ -7,6 +7,7 @@ flat and equal rows give equal bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,33 +30,40 @@ from seisflow.tables import (
     concatenate,
     empty,
     to_arrow,
-    validate,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     import pyarrow as pa
 
     from seisflow.run.plan import Plan, StagePlan
 
-__all__ = ["read_catalog", "write_ledger", "write_tables"]
+__all__ = ["read_catalog", "write_results"]
 
 ORDER = {
     "picks": ["time", "network", "station", "location", "phase", "pick_id"],
     "availability": ["day", "network", "station"],
     "events": ["time", "event_id"],
     "assignments": ["event_id", "pick_id"],
+    "ingested": ["day", "network", "station", "array"],
 }
 ROWS_AT_ONCE = 500_000
 
 
-def write_tables(plan: Plan, order: int) -> str:
-    """Write the tables of a run and return path or URL of their folder.
+def write_results(plan: Plan, order: int) -> tuple[str, pd.DataFrame]:
+    """Write the tables and the ledger of a run.
 
     Of tables that two stages give (events before and after location) the later stage's stands,
     except for picks: all picks stand, assigned or not.
+
+    Returns
+    -------
+    tables : str
+        Path or URL of their folder.
+    failures : LEDGER table
+        Files that the scan rejected, then units that failed.
 
     Raises
     ------
@@ -64,43 +72,61 @@ def write_tables(plan: Plan, order: int) -> str:
         the run, and the plan must be executed again.
     """
     store = plan.store
+    scanned = ledger_table(plan.rejected, ())
+    failed = [scanned]
     owners: dict[str, StagePlan] = {}
     for stage in plan.stages:
         for table in stage.stage.schemas:
             if table != "picks" or "picks" not in owners:
                 owners[table] = stage
-    for table, stage in owners.items():
-        schema = stage.stage.schemas[table]
-        with (
-            store.appearing(f"{store.tables}/{table}.parquet") as temporary,
-            pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-        ):
-            for rows in _pieces(table, schema, stage, plan, order):
-                writer.write_table(to_arrow(rows, schema))
+    with ExitStack() as files:
+        writers = {
+            table: files.enter_context(_writer(store, f"{store.tables}/{table}.parquet", schema))
+            for table, schema in ((table, stage.stage.schemas[table]) for table, stage in owners.items())
+        }
+        ledger = files.enter_context(_writer(store, "ledger.parquet", LEDGER))
+        ledger.write_table(to_arrow(scanned, LEDGER))
+        for stage in plan.stages:
+            own = {table: writer for table, writer in writers.items() if owners[table] is stage}
+            for month in plan.months:
+                rows = _write_month(stage, plan, month, own, order)
+                ledger.write_table(to_arrow(rows, LEDGER))
+                failed.append(rows[rows["status"] == "failed"])
     store.write_table(f"{store.tables}/stations.parquet", plan.stations, STATIONS)
     for gone in set(ORDER) - set(owners):
         store.delete(f"{store.tables}/{gone}.parquet")
-    return store.uri(store.tables)
+    return store.uri(store.tables), concatenate(failed, LEDGER)
 
 
-def _pieces(
-    table: str, schema: pa.Schema, stage: StagePlan, plan: Plan, order: int
-) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a table, some windows at a time, in the order of time."""
+@contextmanager
+def _writer(store: Store, key: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Give a writer of a Parquet file that appears when the block ends well."""
+    with store.appearing(key) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        yield writer
+
+
+def _write_month(
+    stage: StagePlan, plan: Plan, month: str, writers: Mapping[str, pq.ParquetWriter], order: int
+) -> pd.DataFrame:
+    """Write the rows of a month of a stage, some windows at a time; return its LEDGER rows."""
+    names = [stage.names(number) for number in plan.months[month]]
+    rows = _outcomes(stage, month, set(chain.from_iterable(names)))
     parts = Parts(plan.store, plan.store.stage(stage.stage.name, stage.stage.fingerprint))
-    for month in plan.months:
-        for sources in _sources(_outcomes(stage, plan, month), stage, plan.months[month]):
+    for sources in _sources(rows, names):
+        for table, writer in writers.items():
+            schema = stage.stage.schemas[table]
             try:
-                rows = parts.read(table, schema, sources)
+                found = parts.read(table, schema, sources)
             except CorruptPartError as error:
                 void_part(stage.ledger, month, error.part, order)
                 raise
-            if len(rows):
-                yield rows.sort_values(ORDER[table], ignore_index=True)
+            if len(found):
+                writer.write_table(to_arrow(found.sort_values(ORDER[table]), schema))
+    return rows
 
 
-def _outcomes(stage: StagePlan, plan: Plan, month: str) -> pd.DataFrame:
-    """Return the LEDGER rows of the planned units of a month, sorted by unit.
+def _outcomes(stage: StagePlan, month: str, planned: set[str]) -> pd.DataFrame:
+    """Return the LEDGER rows of the planned units of a month.
 
     Raises
     ------
@@ -108,25 +134,25 @@ def _outcomes(stage: StagePlan, plan: Plan, month: str) -> pd.DataFrame:
         If the ledger has no row of a unit.
     """
     rows = stage.ledger.table(month)
-    planned = {name for number in plan.months[month] for name in stage.names(number)}
     rows = rows[rows["unit"].isin(planned)]
     if len(rows) < len(planned):
         raise CorruptPartError(
             f"the ledger of {stage.stage.name} has lost the rows of {len(planned) - len(rows)} units of "
             f"{month}; they are computed again"
         )
-    return validate(rows, LEDGER)
+    return rows
 
 
-def _sources(rows: pd.DataFrame, stage: StagePlan, numbers: range) -> Iterator[list[Source]]:
+def _sources(rows: pd.DataFrame, names: Sequence[Sequence[str]]) -> Iterator[list[Source]]:
     """Yield the sources of consecutive windows, so many as have `ROWS_AT_ONCE` rows together."""
+    rows = rows[rows["part"] != ""]
     found = dict(zip(rows["unit"], zip(rows["part"], rows["n_rows"], strict=True), strict=True))
     sources: list[Source] = []
     n_rows = 0
-    for number in numbers:
-        for name in stage.names(number):
-            part, n = found[name]
-            if part:
+    for units in names if found else ():
+        for name in units:
+            if name in found:
+                part, n = found[name]
                 sources.append(Source(name, part))
                 n_rows += n
         if n_rows >= ROWS_AT_ONCE:
@@ -134,22 +160,6 @@ def _sources(rows: pd.DataFrame, stage: StagePlan, numbers: range) -> Iterator[l
             sources, n_rows = [], 0
     if sources:
         yield sources
-
-
-def write_ledger(plan: Plan) -> pd.DataFrame:
-    """Write the ledger of a run as one table and return its rows of failures, those of the scan first."""
-    store = plan.store
-    scanned = ledger_table(plan.rejected, ())
-    months = (_outcomes(stage, plan, month) for stage in plan.stages for month in plan.months)
-    failed = []
-    with (
-        store.appearing("ledger.parquet") as temporary,
-        pq.ParquetWriter(temporary, LEDGER, compression="zstd") as writer,
-    ):
-        for rows in chain([scanned], months):
-            failed.append(rows[rows["status"] == "failed"])
-            writer.write_table(to_arrow(rows, LEDGER))
-    return concatenate(failed, LEDGER)
 
 
 def read_catalog(folder: str | Path, storage_options: Mapping[str, Any] | None = None) -> Catalog:

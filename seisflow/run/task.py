@@ -11,13 +11,13 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seisflow import __version__
 from seisflow.errors import CorruptPartError, SeisflowError, WaveformError
 from seisflow.run import notice
 from seisflow.run.ledger import Entry, Ledger, month_of, now
-from seisflow.run.memory import available_mb, check_fits, peak_mb, reset_peak
+from seisflow.run.memory import PeakMemory, available_mb, check_fits
 from seisflow.run.parts import Parts
 from seisflow.run.prefetch import Prefetch
 from seisflow.run.stages import Outcome, Stage
@@ -80,7 +80,7 @@ def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
     process must end, what has not begun is handed back.
     """
     batch = _Batch(stage, store, task_name(stage, jobs))
-    with Prefetch(stage.fetch, jobs) as files:
+    with Prefetch(stage, jobs) as files:
         for number, job in enumerate(jobs):
             if notice.given():
                 batch.result.again.extend(jobs[number:])
@@ -101,33 +101,41 @@ class _Batch:
         above = stage.above
         self.above = Parts(store, store.stage(above.name, above.fingerprint)) if above else None
         self.limit_mb = available_mb()
+        self.peak = PeakMemory()
         self.result = Result()
         self.tables: dict[str, dict[str, pd.DataFrame]] = {table: {} for table in stage.schemas}
 
     def compute(self, job: Job, contents: Callable[[], Mapping[str, bytes]]) -> None:
         """Compute one unit and note what came of it."""
         started = time.perf_counter()
-        reset_peak()
-        entry = _blank(self.stage, job)
         try:
             check_fits(self.stage, job.unit, self.limit_mb)
             outcome = self.stage.compute(job, self.stations, self.above, contents())
-            entry = _success(entry, outcome, self.stage, self.name)
+            found = _success(outcome, self.stage, self.name)
         except CorruptPartError as error:
             self.result.corrupt.append(Corrupt(job, (error.part,), f"{type(error).__name__}: {error}"))
             return
         except Exception as error:
-            entry = _failure(entry, error)
-            if entry.status == "failed" and job.attempt < MAX_ATTEMPTS and not _is_permanent(error):
+            found = _failure(error)
+            if found["status"] == "failed" and job.attempt < MAX_ATTEMPTS and not _is_permanent(error):
                 self.result.again.append(replace(job, attempt=job.attempt + 1, order=job.order + 1))
                 return
         else:
-            for table in self.tables if entry.part else ():
+            for table in self.tables if found["part"] else ():
                 self.tables[table][job.unit.name] = outcome.tables[table]
-        seconds = round(time.perf_counter() - started, 6)
-        self.result.entries.append(
-            replace(entry, seconds=seconds, peak_memory_mb=round(peak_mb(), 1), finished=now())
+        entry = Entry(
+            stage=self.stage.name,
+            unit=job.unit.name,
+            inputs=job.inputs,
+            attempts=job.attempt,
+            order=job.order,
+            seconds=round(time.perf_counter() - started, 6),
+            peak_memory_mb=self.peak.of_unit(),
+            finished=now(),
+            versions=f"seisflow {__version__}",
+            **found,
         )
+        self.result.entries.append(entry)
 
     def write(self, month: str) -> None:
         """Write the part, all tables of it or, where there is no row, none; then the record."""
@@ -150,42 +158,27 @@ def _read_stations(store: Store, stamp: str) -> pd.DataFrame:
     return store.read_table(f"{store.archive}/stations.parquet", STATIONS)
 
 
-def _blank(stage: Stage, job: Job) -> Entry:
-    return Entry(
-        stage=stage.name,
-        unit=job.unit.name,
-        status="failed",
-        inputs=job.inputs,
-        attempts=job.attempt,
-        order=job.order,
-        versions=f"seisflow {__version__}",
-    )
+def _success(outcome: Outcome, stage: Stage, part: str) -> dict[str, Any]:
+    """Return what a computed unit puts into its ledger row; `n_rows` are those of the first table."""
+    counts = [len(outcome.tables[table]) for table in stage.schemas]
+    return {
+        "status": "ok" if counts[0] else "empty",
+        "reason": outcome.note,
+        "part": part if any(counts) else "",
+        "n_rows": counts[0],
+        "checksum": _checksum(outcome, stage) if any(counts) else "",
+    }
 
 
-def _success(entry: Entry, outcome: Outcome, stage: Stage, part: str) -> Entry:
-    """Return the ledger row of a computed unit; `n_rows` counts those of the stage's first table."""
-    has_rows = any(len(outcome.tables[table]) for table in stage.schemas)
-    first = next(iter(stage.schemas))
-    n_rows = len(outcome.tables[first])
-    return replace(
-        entry,
-        status="ok" if n_rows else "empty",
-        reason=outcome.note,
-        part=part if has_rows else "",
-        n_rows=n_rows,
-        checksum=_checksum(outcome, stage),
-    )
-
-
-def _failure(entry: Entry, error: Exception) -> Entry:
+def _failure(error: Exception) -> dict[str, Any]:
+    """Return what a unit that raised puts into its ledger row."""
     if isinstance(error, WaveformError):
-        return replace(entry, status="empty", reason=str(error))
-    if isinstance(error, SeisflowError):
-        return replace(entry, reason=f"{type(error).__name__}: {error}")
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return replace(
-        entry, reason=f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
-    )
+        return {"status": "empty", "reason": str(error), "part": ""}
+    reason = f"{type(error).__name__}: {error}"
+    if not isinstance(error, SeisflowError):
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason += f" ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
+    return {"status": "failed", "reason": reason, "part": ""}
 
 
 def _is_permanent(error: Exception) -> bool:
@@ -198,9 +191,6 @@ def _checksum(outcome: Outcome, stage: Stage) -> str:
 
     hashes = []
     for table, schema in stage.schemas.items():
-        if outcome.tables[table].empty:
-            hashes.append("")
-            continue
         frame = to_arrow(outcome.tables[table], schema).to_pandas()
         hashes.append(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes().hex())
     return digest(hashes)

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from seisflow.errors import SeisflowError, StoreError
 from seisflow.storage.place import open_place
 
-__all__ = ["Disk", "Objects", "Stamped", "open_objects"]
+__all__ = ["Disk", "Objects", "Stamped", "forget_objects", "open_objects"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -121,11 +121,16 @@ def _open(root: str, text: str, options: _Options) -> Objects:
     if protocol in ("s3", "s3a"):
         from seisflow.storage.objects_s3 import S3
 
-        return S3(open_place(root, {**options, "use_listings_cache": False}))
+        return S3(open_place(root, options))
     raise StoreError(
         f"{root}: runs are written to a disk or to s3://; {protocol}:// lacks conditional writes, which keep "
         "two drivers apart"
     )
+
+
+def forget_objects() -> None:
+    """Open every storage anew when it is asked for next."""
+    _open.cache_clear()
 
 
 class Disk:

@@ -1,25 +1,31 @@
-"""Objects in an S3 bucket: a put appears whole, and conditional puts keep drivers apart."""
+"""Objects in an S3 bucket: a put appears whole, and puts on a condition keep drivers apart."""
 
 from __future__ import annotations
 
-import contextlib
+import io
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
-from seisflow.errors import SeisflowError, StoreError
-from seisflow.storage.objects import Stamped
+from seisflow.errors import AccessError, ArchiveError, ConflictError, StoreError
+from seisflow.storage.objects import Stamped, forget_objects
+from seisflow.storage.retry import retrying
+from seisflow.storage.s3 import list_pages
 
 if TYPE_CHECKING:
     from seisflow.storage.place import Place
 
 __all__ = ["S3"]
 
-REFUSED = frozenset({"PreconditionFailed", "412"})
-CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
-TRIES = 8
+_Result = TypeVar("_Result")
+
+CLAIM_PATIENCE_S = 20.0
+"""Patience of writes on a condition: a lease must not wait for longer than it lasts."""
+PIECE = 32 * 2**20
+"""Bytes of a request where an object is read or written in several."""
 
 
 class S3:
@@ -28,19 +34,41 @@ class S3:
     Parameters
     ----------
     place : Place
-        Opened without a cache of listings: other drivers and workers write beside us.
+        Must keep no listings: other drivers and workers write beside us.
     """
 
     def __init__(self, place: Place) -> None:
         self._fs = place.fs
         self._root = place.path.rstrip("/")
-
-    def _path(self, key: str) -> str:
-        return f"{self._root}/{key}" if key else self._root
+        self._patience_s = place.patience_s
 
     def uri(self, key: str) -> str:
         """Return the URL of an object."""
-        return f"s3://{self._path(key)}"
+        return f"s3://{self._root}/{key}" if key else f"s3://{self._root}"
+
+    def _where(self, key: str) -> dict[str, str]:
+        bucket, _, inside = f"{self._root}/{key}".partition("/")
+        return {"Bucket": bucket, "Key": inside}
+
+    def _do(
+        self,
+        key: str,
+        operation: Callable[[], _Result],
+        doing: Literal["read", "listed", "written", "deleted"] = "read",
+        patience_s: float | None = None,
+    ) -> _Result:
+        """Return what an operation returns, with patience; what S3 raises becomes an error of ours."""
+        patience_s = self._patience_s if patience_s is None else patience_s
+        try:
+            return retrying(operation, self.uri(key), doing=doing, patience_s=patience_s)
+        except AccessError:
+            self._fs.clear_instance_cache()  # credentials may be renewed beside us: look for them again
+            forget_objects()
+            raise
+        except ArchiveError as error:
+            if type(error) is not ArchiveError:
+                raise
+            raise StoreError(str(error)) from error
 
     def exists(self, key: str) -> bool:
         """Return whether there is such an object."""
@@ -50,54 +78,116 @@ class S3:
             return False
         return True
 
+    def _head(self, key: str) -> dict[str, Any]:
+        head: dict[str, Any] = self._do(key, lambda: self._fs.call_s3("head_object", **self._where(key)))
+        return head
+
     def keys(self, folder: str) -> list[str]:
         """Return the keys of all objects below a folder, sorted."""
-        with self._errors(folder), contextlib.suppress(FileNotFoundError):
-            found = self._fs.find(self._path(folder))
-            return sorted(path.removeprefix(f"{self._root}/") for path in found if path != self._path(folder))
-        return []
+        inside = self._inside("")
+        found = [
+            entry["Key"].removeprefix(inside) for page in self._pages(folder, "") for entry in page.objects
+        ]
+        return sorted(key for key in found if not key.endswith("/"))
 
     def names(self, folder: str) -> list[str]:
         """Return the names of what lies in a folder itself, sorted."""
-        with self._errors(folder), contextlib.suppress(FileNotFoundError):
-            listed = self._fs.ls(self._path(folder), detail=False, refresh=True)
-            return sorted({path.rstrip("/").rsplit("/", 1)[-1] for path in listed})
-        return []
+        paths: list[str] = []
+        for page in self._pages(folder, "/"):
+            paths += [*page.prefixes, *(entry["Key"] for entry in page.objects)]
+        prefix = self._inside(folder)
+        return sorted({name for path in paths if (name := path.removeprefix(prefix).rstrip("/"))})
+
+    def _inside(self, folder: str) -> str:
+        """Return what the keys of the bucket begin with below a folder."""
+        return self._where(f"{folder}/" if folder else "")["Key"]
+
+    def _pages(self, folder: str, delimiter: str) -> Iterator[Any]:
+        path = f"{self._root.partition('/')[0]}/{self._inside(folder)}"
+        try:
+            yield from list_pages(self._fs, path, delimiter=delimiter, patience_s=self._patience_s)
+        except ArchiveError as error:
+            raise error if type(error) is not ArchiveError else StoreError(str(error)) from error
 
     def read(self, key: str) -> bytes:
         """Return the content of an object."""
-        with self._errors(key):
-            content: bytes = self._fs.cat_file(self._path(key))
-        return content
+        return self.read_stamped(key).content
 
     def read_stamped(self, key: str) -> Stamped:
         """Return the content of an object and its entity tag, both of one answer."""
+        return self._do(key, lambda: self._got(key))
+
+    def read_range(self, key: str, start: int, end: int, stamp: str) -> bytes:
+        """Return the bytes ``[start, end)`` of an object that has the stamp."""
+        which = {"Range": f"bytes={start}-{end - 1}", "IfMatch": stamp}
+        return self._do(key, lambda: self._got(key, **which).content)
+
+    def _got(self, key: str, **request: str) -> Stamped:
         from fsspec.asyn import sync
 
-        with self._errors(key):
-            content, tag = sync(self._fs.loop, _got, self._fs, **self._where(key))
-        return Stamped(content, tag)
+        async def ask() -> Stamped:
+            answer = await self._fs._call_s3("get_object", **self._where(key), **request)
+            async with answer["Body"] as body:
+                return Stamped(await body.read(), answer["ETag"])
+
+        found: Stamped = sync(self._fs.loop, ask)
+        return found
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Open an object for reading some of it."""
-        with self._errors(key), self._fs.open(self._path(key), "rb", cache_type="readahead") as file:
-            yield file
+        head = self._head(key)
+        with _Ranges(self, key, head["ContentLength"], head["ETag"]) as file:
+            yield file  # type: ignore[misc]
 
     def write(self, key: str, content: bytes) -> None:
         """Write an object."""
-        with self._errors(key):
-            self._fs.pipe_file(self._path(key), content)
+        self._do(key, lambda: self._fs.call_s3("put_object", Body=content, **self._where(key)), "written")
 
     def upload(self, key: str, path: Path) -> None:
         """Upload a file; a large one in parts, which appear together."""
-        with self._errors(key):
-            self._fs.put_file(str(path), self._path(key))
+        with path.open("rb") as file:
+            first = file.read(PIECE)
+            following = file.read(PIECE)
+            if not following:
+                self.write(key, first)
+                return
+            where = self._where(key)
+            begun = self._do(key, lambda: self._fs.call_s3("create_multipart_upload", **where), "written")
+            upload = where | {"UploadId": begun["UploadId"]}
+            try:
+                tags = [self._put_part(key, upload, 1, first), self._put_part(key, upload, 2, following)]
+                while piece := file.read(PIECE):
+                    tags.append(self._put_part(key, upload, len(tags) + 1, piece))
+                self._complete(key, upload, tags, path.stat().st_size)
+            except BaseException:
+                self._fs.call_s3("abort_multipart_upload", **upload)  # parts that nobody sees cost money
+                raise
+
+    def _put_part(self, key: str, upload: dict[str, Any], number: int, piece: bytes) -> dict[str, Any]:
+        put = self._do(
+            key,
+            lambda: self._fs.call_s3("upload_part", **upload, PartNumber=number, Body=piece),
+            "written",
+        )
+        return {"PartNumber": number, "ETag": put["ETag"]}
+
+    def _complete(self, key: str, upload: dict[str, Any], tags: list[dict[str, Any]], n_bytes: int) -> None:
+        """Let the parts appear; sent again after a lost answer, there is no upload to complete any more."""
+        parts = {"Parts": tags}
+        try:
+            self._do(
+                key,
+                lambda: self._fs.call_s3("complete_multipart_upload", **upload, MultipartUpload=parts),
+                "written",
+            )
+        except FileNotFoundError:
+            if not self.exists(key) or self._head(key)["ContentLength"] != n_bytes:
+                raise
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is missing is as good."""
-        with self._errors(key):
-            self._fs.call_s3("delete_object", **self._where(key))
+        self._do(key, lambda: self._fs.call_s3("delete_object", **self._where(key)), "deleted")
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object that does not exist yet."""
@@ -105,28 +195,19 @@ class S3:
 
     def replace(self, key: str, content: bytes, stamp: str) -> bool:
         """Write an object if it still has the stamp."""
-        return self._put_if(key, content, IfMatch=stamp)
+        try:
+            return self._put_if(key, content, IfMatch=stamp)
+        except FileNotFoundError:
+            return False
 
     def _put_if(self, key: str, content: bytes, **condition: str) -> bool:
-        """Put under a condition; a put that was sent twice is refused the second time, but is ours."""
-        for _ in range(TRIES):
-            try:
-                with self._errors(key):
-                    self._fs.call_s3("put_object", Body=content, **self._where(key), **condition)
-                return True
-            except FileNotFoundError:  # nothing left to replace
-                return False
-            except StoreError as error:
-                code = _code(error)
-                if code in CONFLICT:  # another put is under way: ask again
-                    continue
-                if code not in REFUSED:
-                    raise
-                try:
-                    return self.read(key) == content
-                except FileNotFoundError:
-                    return False
-        raise StoreError(f"{self.uri(key)}: {TRIES} writes met others under way; try again")
+        """Put on a condition; a put that was sent twice is refused the second time, but is ours."""
+        request = {**self._where(key), **condition, "Body": content}
+        try:
+            self._do(key, lambda: self._fs.call_s3("put_object", **request), "written", CLAIM_PATIENCE_S)
+        except ConflictError:
+            return self.read(key) == content
+        return True
 
     def age_s(self, key: str) -> float:
         """Return the seconds since an object was written, by the server's clock."""
@@ -135,11 +216,6 @@ class S3:
         head = self._head(key)
         present = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
         return max(0.0, float((present - head["LastModified"]).total_seconds()))
-
-    def _head(self, key: str) -> dict[str, Any]:
-        with self._errors(key):
-            head: dict[str, Any] = self._fs.call_s3("head_object", **self._where(key))
-        return head
 
     @contextmanager
     def appearing(self, key: str) -> Iterator[Path]:
@@ -154,38 +230,40 @@ class S3:
         """Give the path of a copy."""
         with tempfile.TemporaryDirectory(prefix="seisflow-") as folder:
             path = Path(folder) / key.rsplit("/", 1)[-1]
-            with self._errors(key):
-                self._fs.get_file(self._path(key), str(path))
+            with self.open(key) as remote, path.open("wb") as copy:
+                shutil.copyfileobj(remote, copy, PIECE)
             yield path
 
-    def _where(self, key: str) -> dict[str, str]:
-        bucket, _, inside = self._path(key).partition("/")
-        return {"Bucket": bucket, "Key": inside}
 
-    @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
-        """Turn what S3 raises into a `StoreError` that names the object."""
-        try:
-            yield
-        except (SeisflowError, FileNotFoundError):
-            raise
-        except Exception as error:  # botocore and aiohttp have families of their own
-            raise StoreError(f"{self.uri(key)}: {type(error).__name__}: {error}") from error
+class _Ranges(io.RawIOBase):
+    """A file whose reads are requests for ranges of one version of an object."""
 
+    def __init__(self, objects: S3, key: str, n_bytes: int, stamp: str) -> None:
+        self._objects, self._key, self._n_bytes, self._stamp = objects, key, n_bytes, stamp
+        self._at = 0
 
-async def _got(fs: Any, **where: str) -> tuple[bytes, str]:
-    """Return content and entity tag of one answer."""
-    answer = await fs._call_s3("get_object", **where)
-    async with answer["Body"] as body:
-        return await body.read(), answer["ETag"]
+    def readable(self) -> bool:
+        return True
 
+    def seekable(self) -> bool:
+        return True
 
-def _code(error: BaseException) -> str:
-    """Return the code of the S3 error that is behind an error, '' where there is none."""
-    cause: BaseException | None = error
-    while cause is not None:
-        response = getattr(cause, "response", None)
-        if isinstance(response, dict):
-            return str(response.get("Error", {}).get("Code", ""))
-        cause = cause.__cause__
-    return ""
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + (0, self._at, self._n_bytes)[whence])
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = self._n_bytes if size is None or size < 0 else min(self._n_bytes, self._at + size)
+        if end <= self._at:
+            return b""
+        content = self._objects.read_range(self._key, self._at, end, self._stamp)
+        self._at += len(content)
+        return content
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)

@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -35,11 +36,13 @@ class S3Server(NamedTuple):
         ``http://127.0.0.1:PORT``.
     key, secret : str
         Credentials that may do everything; others are refused.
+    region : str
     """
 
     endpoint: str
     key: str
     secret: str
+    region: str = REGION
 
     @property
     def storage_options(self) -> dict[str, Any]:
@@ -54,7 +57,7 @@ class S3Server(NamedTuple):
     @property
     def client_options(self) -> dict[str, Any]:
         """Where the server is."""
-        return {"client_kwargs": {"endpoint_url": self.endpoint, "region_name": REGION}}
+        return {"client_kwargs": {"endpoint_url": self.endpoint, "region_name": self.region}}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -64,23 +67,15 @@ class S3Server(NamedTuple):
 
     def client(self, service: str = "s3") -> Any:
         """Return a botocore client: another way in than the one under test."""
-        import botocore.session
-        from botocore.config import Config
-
-        return botocore.session.get_session().create_client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.key,
-            aws_secret_access_key=self.secret,
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        return _client(self, service)
 
     def bucket(self, *, public: bool = False) -> str:
         """Make a bucket and return its URL, ``s3://NAME``; a public one may be read by anybody."""
         name = f"seisflow-{uuid4().hex[:12]}"
         client = self.client()
-        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        # The oldest region is the one without a name.
+        where = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}
+        client.create_bucket(Bucket=name, **({"CreateBucketConfiguration": where} if where else {}))
         if public:
             client.delete_public_access_block(Bucket=name)
             resources = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
@@ -103,13 +98,38 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     folder = tmp_path_factory.mktemp("ministack")
     endpoint = f"http://127.0.0.1:{free_port()}"
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(_command(), env=_environment(endpoint, folder), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            tied([str(MINISTACK)]), env=_environment(endpoint, folder), stdout=log, stderr=log
+        )
     try:
         wait_until_up(f"{endpoint}/_ministack/health", process, folder / "log")
         yield _with_user(S3Server(endpoint, "test", "test"))
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(params=["s3", pytest.param("ceph", marks=pytest.mark.ceph)])
+def s3_server(request: pytest.FixtureRequest) -> S3Server:
+    """Run a test on each S3 server: MiniStack always, Ceph with ``--run-ceph``."""
+    server: S3Server = request.getfixturevalue(request.param)
+    return server
+
+
+@lru_cache
+def _client(server: S3Server, service: str) -> Any:
+    """Return a client; they are slow to make, and safe to share."""
+    import botocore.session
+    from botocore.config import Config
+
+    return botocore.session.get_session().create_client(
+        service,
+        region_name=server.region,
+        endpoint_url=server.endpoint,
+        aws_access_key_id=server.key,
+        aws_secret_access_key=server.secret,
+        config=Config(s3={"addressing_style": "path"}),
+    )
 
 
 def free_port() -> int:
@@ -135,10 +155,10 @@ def wait_until_up(
     raise RuntimeError(f"the server at {url} did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def _command() -> list[str]:
-    """Return how to start the server; it ends with the tests even when these are killed."""
+def tied(command: list[str]) -> list[str]:
+    """Return a command that ends with the tests even when these are killed."""
     setpriv = shutil.which("setpriv")
-    return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), str(MINISTACK)]
+    return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), *command]
 
 
 def _environment(endpoint: str, folder: Path) -> dict[str, str]:

@@ -11,10 +11,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
@@ -93,6 +94,7 @@ class Storm:
     requests: list[str] = field(default_factory=list)
     most_at_once: int = 0
     over: threading.Event = field(default_factory=threading.Event)
+    """Set when stalls end."""
     _at_once: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _chance: random.Random = field(default_factory=lambda: random.Random(20140824))
@@ -103,8 +105,11 @@ class Storm:
             self.requests, self.most_at_once = [], 0
 
     def calm(self) -> None:
-        """End every fault."""
-        self.faults = []
+        """End every fault, and count anew."""
+        self.faults, self.latency_s = [], 0.0
+        self.over.set()
+        self.over = threading.Event()
+        self.forget()
 
     @contextmanager
     def under_way(self, method: str, path: str) -> Iterator[Fault | None]:
@@ -143,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         """Hand on one request, or fail."""
         storm = self.server.storm
-        body = self._body()
+        body, over = self._body(), storm.over
         with storm.under_way(self.command, unquote(self.path)) as fault:
             time.sleep(storm.latency_s)
             if fault is not None and fault.kind == "status":
@@ -156,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if fault.kind != "lost":
                 self._answer(response, content, content[: fault.after_bytes])
-            self._break_off(fault)
+            self._break_off(fault, over)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - http.server wants it
 
@@ -204,10 +209,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _break_off(self, fault: Fault) -> None:
+    def _break_off(self, fault: Fault, over: threading.Event) -> None:
         self.close_connection = True
         if fault.kind == "stall":
-            self.server.storm.over.wait(fault.seconds)
+            over.wait(fault.seconds)
         elif fault.kind != "truncate":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -228,8 +233,31 @@ def storm_before(server: S3Server) -> Iterator[Storm]:
             thread.join()
 
 
+@pytest.fixture(scope="session")
+def _storms(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Storm]]:
+    """Return the storm before a server, named by its fixture; each is started once."""
+    with ExitStack() as stack:
+
+        @lru_cache
+        def before(name: str) -> Storm:
+            return stack.enter_context(storm_before(request.getfixturevalue(name)))
+
+        yield before
+
+
 @pytest.fixture
-def storm(s3: S3Server) -> Iterator[Storm]:
-    """Run a proxy that can fail before the S3 server."""
-    with storm_before(s3) as running:
-        yield running
+def storm(_storms: Callable[[str], Storm]) -> Iterator[Storm]:
+    """Give the proxy that can fail before the S3 server; it is calm, and has counted nothing."""
+    storm = _storms("s3")
+    storm.calm()
+    yield storm
+    storm.calm()
+
+
+@pytest.fixture(params=["s3", pytest.param("ceph", marks=pytest.mark.ceph)])
+def any_storm(request: pytest.FixtureRequest, _storms: Callable[[str], Storm]) -> Iterator[Storm]:
+    """Give the proxy before each S3 server: MiniStack always, Ceph with ``--run-ceph``."""
+    storm = _storms(request.param)
+    storm.calm()
+    yield storm
+    storm.calm()
