@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
+from seisflow.errors import MetadataError
 from seisflow.run import RunReport, run_workflow
 from seisflow.run.ledger import Ledger
 from seisflow.run.reporting import report_run
 from seisflow.run.results import read_catalog
+from seisflow.run.stages import Picking, stages_of
 from seisflow.run.status import read_ledger
 from seisflow.run.store import Store
-from seisflow.run.workflow import stages_of
+from seisflow.run.units import Job
 from seisflow.workflow import load_workflow
 from tests.run.conftest import SmallArchive, make_small_archive
 from tests.run.stores import on_s3
@@ -103,7 +105,6 @@ def test_the_command_line_runs_into_a_bucket(
     assert f"tables: {store.root}/tables" in seisflow("run")
     assert tables_of(store) == undisturbed
     assert json.loads(seisflow("status", "--json"))["driver"] == {}
-    assert seisflow("failures") == ""
     assert seisflow("export", "--out", str(tmp_path / "export")).strip()
     assert not [key for key in store.keys("") if s3.secret.encode() in store.read_bytes(key)]
 
@@ -152,8 +153,14 @@ def flip(content: bytes) -> bytes:
     return bytes(damaged)
 
 
-@pytest.mark.parametrize("stage", ["picking", "location"])
-@pytest.mark.parametrize("damage", [flip, None, lambda content: content[: len(content) // 2]])
+def cut(content: bytes) -> bytes:
+    """Lose the second half."""
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize(
+    ("stage", "damage"), [("picking", flip), ("picking", cut), ("picking", None), ("location", flip)]
+)
 def test_what_a_damaged_part_held_is_computed_again(
     small_archive: SmallArchive,
     undisturbed: dict[str, bytes],
@@ -203,6 +210,31 @@ def test_damage_that_a_unit_below_meets_is_mended_in_the_same_run(
     assert counts(report)[stage][0] == units
     assert counts(report)[below][0] == 2
     assert tables_of(store) == undisturbed
+
+
+def test_clocks_that_disagree_do_not_hide_what_is_newer(
+    small_archive: SmallArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit fails on a host whose clock is years ahead, and is done later on one that is years behind."""
+    store = Store(str(tmp_path / "run"))
+    compute = Picking.compute
+
+    def fails(self: Picking, job: Job, *arguments: Any) -> Any:
+        if job.unit.name == "XX.BBB.2020-01-02":
+            raise MetadataError("none yet")
+        return compute(self, job, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Picking, "compute", fails)
+        patch.setattr("seisflow.run.task.now", lambda: "2040-01-01T00:00:00.000000")
+        assert counts(run_in(small_archive, store, tmp_path))["picking"] == (8, 0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("seisflow.run.task.now", lambda: "2001-01-01T00:00:00.000000")
+        assert counts(run_in(small_archive, store, tmp_path))["picking"] == (1, 7, 0)
+    assert counts(run_in(small_archive, store, tmp_path))["picking"] == (0, 8, 0)
+    ledger = read_ledger(store).set_index("unit")
+    assert ledger.loc["XX.BBB.2020-01-02", "status"] == "ok"
+    assert ledger.loc["XX.BBB.2020-01-02", "finished"].year == 2001
 
 
 ROOM_KB = 60
