@@ -147,12 +147,13 @@ class Picking(Stage):
         workflow, key = self.workflow, job.unit.key
         site = _site(stations, key)
         wide = key.window.widened(workflow.picking.margin_s)
-        span = wide.widened(workflow.preparation.margin_s)
-        traces = workflow.archive.read(job.unit.uris, span, contents)
+        preparation = workflow.preparation
+        span = wide.widened(preparation.margin_s)
+        traces = workflow.archive.read(job.unit.uris, span, contents, preparation.bands)
         inventory = None
-        if workflow.preparation.remove_response != "none":
+        if preparation.remove_response != "none":
             inventory = workflow.stations.responses(site["network"], site["station"])
-        waveforms = prepare_waveforms(traces.stream, workflow.preparation, wide, site, inventory)
+        waveforms = prepare_waveforms(traces, preparation, wide, site, inventory)
         picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
         return Outcome(
