@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,10 +21,3 @@ def each_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "disk":
         return Store(str(tmp_path / "run"))
     return on_s3(request.getfixturevalue(request.param))
-
-
-def python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a process of its own that runs some code."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
