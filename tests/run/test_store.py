@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 
 from seisflow.errors import AccessError, MissingFileError, StoreError, TableError
 from seisflow.run.store import Store
-from seisflow.storage import objects_s3
+from seisflow.storage import objects, objects_s3
 from seisflow.tables import ASSIGNMENTS, LEDGER, validate
 from tests.run.stores import each_store, on_s3
 from tests.services.s3 import S3Server
@@ -78,6 +79,25 @@ def test_only_who_saw_the_last_content_replaces_it(each_store: Store) -> None:
     assert each_store.stamp("claim") != stamp
     assert not each_store.replace("nothing", b"here", stamp)
     assert not each_store.exists("nothing")
+
+
+def test_on_a_disk_only_one_creates_though_all_are_ready_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    ready = threading.Barrier(16)
+    settle = objects._settle
+
+    def settled(draft: Path) -> None:
+        settle(draft)
+        ready.wait(30)
+
+    monkeypatch.setattr(objects, "_settle", settled)
+    with ThreadPoolExecutor(16) as pool:
+        for claim in range(8):
+            won = list(pool.map(lambda n: store.create(f"{claim}", b"%d" % n), range(16)))  # noqa: B023
+            assert won.count(True) == 1
+            assert store.read_bytes(f"{claim}") == b"%d" % won.index(True)
 
 
 def test_on_a_disk_a_replacement_waits_for_the_one_under_way(tmp_path: Path) -> None:
