@@ -48,7 +48,7 @@ class Lease:
     ----------
     store : Store
     say : callable, optional
-        Told why the driver waits; None logs it.
+        Told why the driver waits, and what stands in the way of renewals; logs it unless given.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class Lease:
         try:
             self._lost = not self._replaced(self._content(released=released))
         except (StoreError, FileNotFoundError) as error:
-            _say(f"the lease could not be renewed: {error}")
+            self.say(f"the lease could not be renewed: {error}")
             self._lost = started - self._renewed > EXPIRY_S
         else:
             self._renewed = started

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,16 +15,9 @@ def on_s3(server: S3Server) -> Store:
     return Store(f"{server.bucket()}/run", server.storage_options)
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", "s3", pytest.param("ceph", marks=pytest.mark.ceph)])
 def each_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Return an empty store of each kind."""
     if request.param == "disk":
         return Store(str(tmp_path / "run"))
-    return on_s3(request.getfixturevalue("s3"))
-
-
-def python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a process of its own that runs some code."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return on_s3(request.getfixturevalue(request.param))

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,12 @@ from seisflow.deploy.local import Local
 from seisflow.run import RunReport, dashboard, run_workflow
 from seisflow.run import feed as feed_module
 from seisflow.run.feed import Feed
+from seisflow.run.plan import make_plan
+from seisflow.run.stages import Stage
 from seisflow.run.store import Store
 from seisflow.run.tally import StageTally
+from seisflow.run.task import Result
+from seisflow.run.units import Job
 from tests.run.browser import Element, open_page
 from tests.run.conftest import make_small_archive
 
@@ -194,6 +198,30 @@ def test_the_dashboard_of_dask_knows_stages_and_station_days(
     named = {unit for notes in picking.values() for unit in notes["units"]}
     assert named <= {f"XX.{code}.2020-01-01" for code in ("AAA", "BBB", "CCC", "DDD", "NEW")}
     assert "XX.AAA.2020-01-01" in named
+
+
+def done_at_once(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
+    """Stand for the work of a task."""
+    return Result([])
+
+
+def test_tasks_that_come_singly_share_one_span(
+    client: Client, computed: RunReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import seisflow.run.dask_executor as module
+
+    archive = make_small_archive(tmp_path, days=1)
+    plan = make_plan(archive.load(tmp_path / "run"))
+    monkeypatch.setattr(module, "run_task", done_at_once)
+    executor = module.DaskExecutor(client, "single", Local())
+    stage = plan.stages[0]
+    for unit in stage.units(0):
+        executor.submit(stage.stage, plan.store, [Job(unit)])
+        assert executor.next_done(60.0) is not None
+        wait_for(lambda: not client.run_on_scheduler(known_tasks), "the scheduler to forget the task")
+    found = client.run_on_scheduler(known_spans)
+    assert found.count(("seisflow single", "picking")) == 1, "the scheduler keeps a span for ever"
+    assert found.count(("seisflow single",)) == 1
 
 
 def test_what_a_reason_holds_is_text_and_never_markup(client: Client, tmp_path: Path, at_once: None) -> None:

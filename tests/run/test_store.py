@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import pickle
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +22,8 @@ import pytest
 
 from seisflow.errors import AccessError, MissingFileError, StoreError, TableError
 from seisflow.run.store import Store
-from seisflow.storage import objects_s3
-from seisflow.tables import LEDGER, PLAN
+from seisflow.storage import objects, objects_s3
+from seisflow.tables import ASSIGNMENTS, LEDGER, validate
 from tests.run.stores import each_store, on_s3
 from tests.services.s3 import S3Server
 from tests.services.storms import Fault, Storm
@@ -79,22 +81,57 @@ def test_only_who_saw_the_last_content_replaces_it(each_store: Store) -> None:
     assert not each_store.exists("nothing")
 
 
+def test_on_a_disk_only_one_creates_though_all_are_ready_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    ready = threading.Barrier(16)
+    settle = objects._settle
+
+    def settled(draft: Path) -> None:
+        settle(draft)
+        ready.wait(30)
+
+    monkeypatch.setattr(objects, "_settle", settled)
+    with ThreadPoolExecutor(16) as pool:
+        for claim in range(8):
+            won = list(pool.map(lambda n: store.create(f"{claim}", b"%d" % n), range(16)))  # noqa: B023
+            assert won.count(True) == 1
+            assert store.read_bytes(f"{claim}") == b"%d" % won.index(True)
+
+
+def test_on_a_disk_a_replacement_waits_for_the_one_under_way(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.write_bytes("claim", b"first")
+    stamp = store.stamp("claim")
+    with ThreadPoolExecutor(1) as pool, (tmp_path / "claim").open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        late = pool.submit(store.replace, "claim", b"late", stamp)
+        with pytest.raises(TimeoutError):
+            late.result(0.3)
+        (tmp_path / "theirs").write_bytes(b"theirs")
+        (tmp_path / "theirs").replace(tmp_path / "claim")
+        other.close()
+        assert not late.result(30)
+    assert store.read_bytes("claim") == b"theirs"
+
+
 def test_a_table_appears_whole_or_not_at_all(each_store: Store) -> None:
-    plan = pd.DataFrame({"stage": ["picking"] * 3, "unit": ["a", "b", "c"]})
-    each_store.write_table("archive/plan.parquet", plan, PLAN)
-    with contextlib.suppress(RuntimeError), each_store.appearing("archive/plan.parquet") as half:
+    rows = validate(pd.DataFrame({"event_id": ["one"] * 3, "pick_id": ["a", "b", "c"]}), ASSIGNMENTS)
+    each_store.write_table("tables/some.parquet", rows, ASSIGNMENTS)
+    with contextlib.suppress(RuntimeError), each_store.appearing("tables/some.parquet") as half:
         half.write_bytes(b"half a ta")
         raise RuntimeError("the writer dies")
-    assert each_store.keys("") == ["archive/plan.parquet"]
-    pd.testing.assert_frame_equal(each_store.read_table("archive/plan.parquet", PLAN), plan)
-    some = each_store.read_table("archive/plan.parquet", PLAN, filters=[("unit", ">=", "b")])
-    assert some["unit"].tolist() == ["b", "c"]
-    with each_store.local("archive/plan.parquet") as path:
-        assert path.read_bytes() == each_store.read_bytes("archive/plan.parquet")
+    assert each_store.keys("") == ["tables/some.parquet"]
+    pd.testing.assert_frame_equal(each_store.read_table("tables/some.parquet", ASSIGNMENTS), rows)
+    some = each_store.read_table("tables/some.parquet", ASSIGNMENTS, filters=[("pick_id", ">=", "b")])
+    assert some["pick_id"].tolist() == ["b", "c"]
+    with each_store.local("tables/some.parquet") as path:
+        assert path.read_bytes() == each_store.read_bytes("tables/some.parquet")
     with pytest.raises(TableError, match="there is no table"):
-        each_store.read_table("archive/other.parquet", PLAN)
-    with pytest.raises(TableError, match="LEDGER: column 'status' is missing"):
-        each_store.read_table("archive/plan.parquet", LEDGER)
+        each_store.read_table("tables/other.parquet", ASSIGNMENTS)
+    with pytest.raises(TableError, match="LEDGER: column 'stage' is missing"):
+        each_store.read_table("tables/some.parquet", LEDGER)
 
 
 def test_ages_are_told_by_the_clock_of_the_storage(
@@ -109,7 +146,7 @@ def test_ages_are_told_by_the_clock_of_the_storage(
 def test_large_files_go_up_in_parts_that_appear_together(
     storm: Storm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each request of the upload, the last one too, loses an answer or meets a 503."""
+    """Of its requests some meet a 503, others lose their answer; the last is done, and then unknown."""
     monkeypatch.setattr(objects_s3, "PIECE", 5 * 2**20)
     store = on_s3(storm.server)
     content = np.random.default_rng(0).bytes(12 * 2**20)
@@ -117,10 +154,11 @@ def test_large_files_go_up_in_parts_that_appear_together(
         Fault("status", first=2, methods=("PUT",)),
         Fault("lost", first=1, methods=("PUT",)),
         Fault("lost", first=1, methods=("POST",), pattern="*uploadId*"),
+        Fault("status", status=404, code="NoSuchUpload", first=1, methods=("POST",), pattern="*uploadId*"),
     ]
     with store.appearing("large") as path:
         path.write_bytes(content)
-    assert [fault.struck for fault in storm.faults] == [2, 1, 1]
+    assert [fault.struck for fault in storm.faults] == [2, 1, 1, 1]
     storm.faults = [Fault("truncate", after_bytes=1000, first=2, methods=("GET",))]
     with store.local("large") as copy:
         assert copy.read_bytes() == content
@@ -195,12 +233,12 @@ FULL_DISK = """
 import sys, pandas as pd
 from seisflow.errors import StoreError
 from seisflow.run.store import Store
-from seisflow.tables import PLAN
+from seisflow.tables import ASSIGNMENTS
 store = Store(sys.argv[1])
-frame = pd.DataFrame({"stage": [str(n) for n in range(50_000)], "unit": [str(n * 7) for n in range(50_000)]})
+rows = pd.DataFrame({"event_id": map(str, range(50_000)), "pick_id": map(str, range(50_000))})
 for write in (
     lambda: store.write_bytes("bytes", b"0" * 100_000),
-    lambda: store.write_table("table", frame, PLAN),
+    lambda: store.write_table("table", rows, ASSIGNMENTS),
     lambda: store.create("claim", b"0" * 100_000),
     lambda: store.replace("small", b"0" * 100_000, store.stamp("small")),
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,13 +14,15 @@ from typing import Any
 import pytest
 import yaml
 
+from seisflow.errors import MetadataError
 from seisflow.run import RunReport, run_workflow
 from seisflow.run.ledger import Ledger
 from seisflow.run.reporting import report_run
 from seisflow.run.results import read_catalog
+from seisflow.run.stages import Picking, stages_of
 from seisflow.run.status import read_ledger
 from seisflow.run.store import Store
-from seisflow.run.workflow import stages_of
+from seisflow.run.units import Job
 from seisflow.workflow import load_workflow
 from tests.run.conftest import SmallArchive, make_small_archive
 from tests.run.stores import on_s3
@@ -54,12 +57,25 @@ def counts(report: RunReport) -> dict[str, tuple[int, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(small_archive: SmallArchive, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Return the tables of a run on a disk that nothing disturbed."""
+def finished(small_archive: SmallArchive, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Return a run on a disk that nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     store = Store(str(folder / "run"))
     assert counts(run_in(small_archive, store, folder))["picking"] == (8, 0, 0)
-    return tables_of(store)
+    return store
+
+
+@pytest.fixture
+def undisturbed(finished: Store) -> dict[str, bytes]:
+    """Return the tables of a run on a disk that nothing disturbed."""
+    return tables_of(finished)
+
+
+@pytest.fixture
+def to_damage(finished: Store, tmp_path: Path) -> Store:
+    """Return a run that is done, for one test to damage."""
+    shutil.copytree(finished.root, tmp_path / "run")
+    return Store(str(tmp_path / "run"))
 
 
 def test_a_run_in_a_bucket_gives_the_bytes_of_a_run_on_a_disk(
@@ -103,7 +119,6 @@ def test_the_command_line_runs_into_a_bucket(
     assert f"tables: {store.root}/tables" in seisflow("run")
     assert tables_of(store) == undisturbed
     assert json.loads(seisflow("status", "--json"))["driver"] == {}
-    assert seisflow("failures") == ""
     assert seisflow("export", "--out", str(tmp_path / "export")).strip()
     assert not [key for key in store.keys("") if s3.secret.encode() in store.read_bytes(key)]
 
@@ -152,18 +167,24 @@ def flip(content: bytes) -> bytes:
     return bytes(damaged)
 
 
-@pytest.mark.parametrize("stage", ["picking", "location"])
-@pytest.mark.parametrize("damage", [flip, None, lambda content: content[: len(content) // 2]])
+def cut(content: bytes) -> bytes:
+    """Lose the second half."""
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize(
+    ("stage", "damage"), [("picking", flip), ("picking", cut), ("picking", None), ("location", flip)]
+)
 def test_what_a_damaged_part_held_is_computed_again(
     small_archive: SmallArchive,
+    to_damage: Store,
     undisturbed: dict[str, bytes],
     tmp_path: Path,
     stage: str,
     damage: Callable[[bytes], bytes] | None,
 ) -> None:
     """A flipped bit, a missing file, half a file: nothing else is computed again."""
-    store = Store(str(tmp_path / "run"))
-    run_in(small_archive, store, tmp_path)
+    store = to_damage
     folder = next(f"stages/{name}" for name in store.names("stages") if name.startswith(stage))
     key = store.keys(f"{folder}/parts")[0]
     part = key.rsplit("/", 1)[-1].split(".")[0]
@@ -178,20 +199,19 @@ def test_what_a_damaged_part_held_is_computed_again(
     assert sum(computed for computed, _, _ in counts(report).values()) == held, "the same rows: no more to do"
     assert report.exit_status == 0
     assert tables_of(store) == undisturbed
-    assert counts(run_in(small_archive, store, tmp_path))[stage][0] == 0
 
 
 @pytest.mark.parametrize(("stage", "table", "units"), [("picking", "picks", 8), ("association", "events", 2)])
 def test_damage_that_a_unit_below_meets_is_mended_in_the_same_run(
     small_archive: SmallArchive,
+    to_damage: Store,
     undisturbed: dict[str, bytes],
     tmp_path: Path,
     stage: str,
     table: str,
     units: int,
 ) -> None:
-    store = Store(str(tmp_path / "run"))
-    run_in(small_archive, store, tmp_path)
+    store = to_damage
     below = {"picking": "association", "association": "location"}[stage]
     for key in store.keys("stages"):
         if key.startswith(f"stages/{below}-"):
@@ -203,6 +223,31 @@ def test_damage_that_a_unit_below_meets_is_mended_in_the_same_run(
     assert counts(report)[stage][0] == units
     assert counts(report)[below][0] == 2
     assert tables_of(store) == undisturbed
+
+
+def test_clocks_that_disagree_do_not_hide_what_is_newer(
+    small_archive: SmallArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit fails on a host whose clock is years ahead, and is done later on one that is years behind."""
+    store = Store(str(tmp_path / "run"))
+    compute = Picking.compute
+
+    def fails(self: Picking, job: Job, *arguments: Any) -> Any:
+        if job.unit.name == "XX.BBB.2020-01-02":
+            raise MetadataError("none yet")
+        return compute(self, job, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Picking, "compute", fails)
+        patch.setattr("seisflow.run.task.now", lambda: "2040-01-01T00:00:00.000000")
+        assert counts(run_in(small_archive, store, tmp_path))["picking"] == (8, 0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("seisflow.run.task.now", lambda: "2001-01-01T00:00:00.000000")
+        assert counts(run_in(small_archive, store, tmp_path))["picking"] == (1, 7, 0)
+    assert counts(run_in(small_archive, store, tmp_path))["picking"] == (0, 8, 0)
+    ledger = read_ledger(store).set_index("unit")
+    assert ledger.loc["XX.BBB.2020-01-02", "status"] == "ok"
+    assert ledger.loc["XX.BBB.2020-01-02", "finished"].year == 2001
 
 
 ROOM_KB = 60
