@@ -120,7 +120,8 @@ class Ledger:
         """Put the rows of a month into one file and delete the records; for the holder of the lease.
 
         The file is there before the first record goes, and a row that is in both counts once, so
-        whoever is killed in between loses and doubles nothing.
+        whoever is killed in between loses and doubles nothing; nor do two that compact at once, as one
+        that lost its lease may.
         """
         rows, keys = self._read(month)
         damaged = [key for key in keys if not key.whole]
