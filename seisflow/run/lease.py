@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from seisflow.errors import LeaseError, StoreError
+from seisflow.errors import LeaseError, SeisflowError
 from seisflow.run.store import Store
 from seisflow.storage.objects import Stamped
 
@@ -181,7 +181,7 @@ class Lease:
         self._renewals += 1
         try:
             self._lost = not self._replaced(self._content(released=released))
-        except (StoreError, FileNotFoundError) as error:
+        except (SeisflowError, FileNotFoundError) as error:
             self.say(f"the lease could not be renewed: {error}")
             self._lost = started - self._renewed > EXPIRY_S
         else:

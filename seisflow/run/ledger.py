@@ -120,19 +120,19 @@ class Ledger:
         """Put the rows of a month into one file and delete the records; for the holder of the lease.
 
         The file is there before the first record goes, and a row that is in both counts once, so
-        whoever is killed in between loses and doubles nothing.
+        whoever is killed in between loses and doubles nothing; nor do two that compact at once, as one
+        that lost its lease may.
         """
-        rows, keys = self._read(month)
-        damaged = [key for key in keys if not key.whole]
-        if len(keys) < 2 and not damaged:
+        rows, files = self._read(month)
+        if len(files) < 2 and all(file.whole for file in files):
             return
         content = seal(rows)
         target = f"{self._month(month)}/{COMPACT}{digest([content.hex()])}.parquet"
-        if target not in {key.key for key in keys}:
+        if target not in {file.key for file in files}:
             self.store.write_bytes(target, content)
-        for key in keys:
-            if key.key != target:
-                self.store.delete(key.key)
+        for file in files:
+            if file.key != target:
+                self.store.delete(file.key)
 
     def _read(self, month: str) -> tuple[pa.Table, list[_File]]:
         """Return the newest rows of a month and the files that were read.

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from seisflow.errors import SeisflowError, StoreError
 from seisflow.storage.place import open_place
 
-__all__ = ["Disk", "Objects", "Stamped", "forget_objects", "open_objects"]
+__all__ = ["Disk", "Objects", "Stamped", "disk_errors", "forget_objects", "open_objects"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -166,7 +166,7 @@ class Disk:
         return sorted(name for name, _ in self._listed(folder))
 
     def _listed(self, folder: str) -> list[tuple[str, bool]]:
-        with _disk_errors(self._path(folder)):
+        with disk_errors(self._path(folder)):
             try:
                 with os.scandir(self._path(folder)) as entries:
                     return [(e.name, e.is_dir()) for e in entries if not e.name.startswith(".")]
@@ -175,7 +175,7 @@ class Disk:
 
     def read(self, key: str) -> bytes:
         """Return the content of an object."""
-        with _disk_errors(self._path(key)):
+        with disk_errors(self._path(key)):
             return self._path(key).read_bytes()
 
     def read_stamped(self, key: str) -> Stamped:
@@ -186,7 +186,7 @@ class Disk:
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Open an object for reading some of it."""
-        with _disk_errors(self._path(key)), self._path(key).open("rb") as file:
+        with disk_errors(self._path(key)), self._path(key).open("rb") as file:
             yield file
 
     def write(self, key: str, content: bytes) -> None:
@@ -203,13 +203,13 @@ class Disk:
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is missing is as good."""
-        with _disk_errors(self._path(key)):
+        with disk_errors(self._path(key)):
             self._path(key).unlink(missing_ok=True)
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object that does not exist yet: a link is atomic, and fails where there is one."""
         path = self._path(key)
-        with _disk_errors(path), self._draft(path) as draft:
+        with disk_errors(path), self._draft(path) as draft:
             draft.write_bytes(content)
             _settle(draft)
             try:
@@ -223,7 +223,7 @@ class Disk:
         import fcntl
 
         path = self._path(key)
-        with _disk_errors(path), self._draft(path) as draft:
+        with disk_errors(path), self._draft(path) as draft:
             draft.write_bytes(content)
             _settle(draft)
             try:
@@ -243,14 +243,14 @@ class Disk:
 
     def age_s(self, key: str) -> float:
         """Return the seconds since an object was written."""
-        with _disk_errors(self._path(key)):
+        with disk_errors(self._path(key)):
             return max(0.0, time.time() - self._path(key).stat().st_mtime)
 
     @contextmanager
     def appearing(self, key: str) -> Iterator[Path]:
         """Give a temporary path that becomes the object when the block ends well."""
         path = self._path(key)
-        with _disk_errors(path), self._draft(path) as draft:
+        with disk_errors(path), self._draft(path) as draft:
             yield draft
             _settle(draft)
             draft.replace(path)
@@ -259,7 +259,7 @@ class Disk:
     def local(self, key: str) -> Iterator[Path]:
         """Give the path of the object."""
         path = self._path(key)
-        with _disk_errors(path):
+        with disk_errors(path):
             path.stat()
         yield path
 
@@ -290,7 +290,7 @@ def _hash(content: bytes) -> str:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Turn what a disk raises into a `StoreError` that names the file and says what to do."""
     try:
         yield

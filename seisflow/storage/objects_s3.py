@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 from seisflow.errors import AccessError, ArchiveError, ConflictError, StoreError
-from seisflow.storage.objects import Stamped, forget_objects
+from seisflow.storage.objects import Stamped, disk_errors, forget_objects
 from seisflow.storage.retry import retrying
 from seisflow.storage.s3 import list_pages
 
@@ -222,7 +222,8 @@ class S3:
         """Give a temporary path that is uploaded when the block ends well."""
         with tempfile.TemporaryDirectory(prefix="seisflow-") as folder:
             path = Path(folder) / key.rsplit("/", 1)[-1]
-            yield path
+            with disk_errors(path):
+                yield path
             self.upload(key, path)
 
     @contextmanager
@@ -230,7 +231,7 @@ class S3:
         """Give the path of a copy."""
         with tempfile.TemporaryDirectory(prefix="seisflow-") as folder:
             path = Path(folder) / key.rsplit("/", 1)[-1]
-            with self.open(key) as remote, path.open("wb") as copy:
+            with self.open(key) as remote, disk_errors(path), path.open("wb") as copy:
                 shutil.copyfileobj(remote, copy, PIECE)
             yield path
 
