@@ -48,7 +48,9 @@ class Case:
         codes = traces.channels[0]
         store = Store(str(folder / "store"))
         key = StationDay(codes.network, codes.station, Window.of_day(window.start))
-        self.table = write_station_day(store, key, traces, self.files)
+        self.table = write_station_day(
+            store, key, {uri: self.miniseed.read([uri], window) for uri in self.files}
+        )
         self.interval_s = 1.0 / codes.rate_hz
         self.store = Zarr(root=str(folder / "store"))
         found = self.store.scan(Period(key.window.start, key.window.end), None).holdings

@@ -15,6 +15,7 @@ import typer
 from seisflow.errors import SeisflowError
 
 if TYPE_CHECKING:
+    from seisflow.run import RunReport
     from seisflow.run.store import Store
     from seisflow.workflow import Workflow
 
@@ -145,6 +146,28 @@ def plan(
 
 
 @app.command()
+def download(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Download the waveforms of a workflow, or go on with that. Status 1 if some could not be had."""
+    from seisflow.archive import Archive
+
+    loaded = _load(workflow, settings)
+    archive, period, select = loaded.archive, loaded.period, loaded.stations.select
+    if type(archive).acquire is Archive.acquire:
+        typer.echo(
+            f"an archive of the method '{archive.name}' is read where it is; there is nothing to download"
+        )
+        return
+    with _resumable():
+        archive.acquire(period, select, typer.echo)
+    n_failed = sum(len(scan.rejected) for scan in archive.scans(period, select))
+    if n_failed:
+        typer.secho(
+            f"{n_failed} files are missing or damaged; a run says which and why", fg="yellow", err=True
+        )
+    raise typer.Exit(1 if n_failed else 0)
+
+
+@app.command()
 def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = False) -> None:
     """Run a workflow, or go on where an earlier run stopped. Status 1 if some units failed."""
     from rich.console import Console
@@ -161,15 +184,50 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
 
             console.print(f"dashboard: {dashboard_of(client)}")
         with ProgressDisplay(console) as progress:
-            done = run_workflow(loaded, client, show=progress.show)
+            done = run_workflow(loaded, client, show=progress.show, say=console.print)
     page = report_run(loaded)
+    _tell(done, workflow)
+    typer.echo(f"tables: {done.tables}\nreport: {page}")
+    _tell_json(done, as_json)
+    raise typer.Exit(done.exit_status)
+
+
+@app.command()
+def ingest(
+    workflow: WorkflowFile,
+    to: Annotated[str, typer.Option("--to", metavar="STORE", help="Folder or s3:// URL of the store.")],
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the waveforms of a workflow into a Zarr store, or go on. Status 1 if some units failed."""
+    from rich.console import Console
+
+    from seisflow.run.ingest import ingest_archive
+    from seisflow.run.progress import ProgressDisplay
+
+    loaded = _load(workflow, settings)
+    with (
+        _resumable(),
+        loaded.deployment.connect() as client,  # type: ignore[attr-defined]
+        ProgressDisplay(Console(stderr=True)) as progress,
+    ):
+        done = ingest_archive(loaded, to, client, progress.show)
+    _tell(done, f"{workflow} --set output={done.store.root}")
+    typer.echo(f"archive: {{method: zarr, root: {done.store.root.rpartition('/')[0]}}}")
+    _tell_json(done, as_json)
+    raise typer.Exit(done.exit_status)
+
+
+def _tell(done: RunReport, where: object) -> None:
+    """Print the counts of a run, and how its failures are listed."""
     for s in done.stages:
         typer.echo(f"{s.name:<12} {s.computed} computed, {s.kept} kept, {s.failed} failed, {s.n_rows} rows")
     if len(done.failures):
-        typer.secho(
-            f"{len(done.failures)} failures; see: seisflow failures {workflow}", fg="yellow", err=True
-        )
-    typer.echo(f"tables: {done.tables}\nreport: {page}")
+        typer.secho(f"{len(done.failures)} failures; see: seisflow failures {where}", fg="yellow", err=True)
+
+
+def _tell_json(done: RunReport, as_json: bool) -> None:
+    """Print the counts of a run as one line of JSON, where that was asked for."""
     if as_json:
         stages = {
             s.name: {"computed": s.computed, "kept": s.kept, "failed": s.failed, "rows": s.n_rows}
@@ -178,7 +236,6 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
         typer.echo(
             json.dumps({"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages})
         )
-    raise typer.Exit(done.exit_status)
 
 
 @app.command()

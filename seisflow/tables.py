@@ -29,7 +29,6 @@ __all__ = [
     "AVAILABILITY",
     "EVENTS",
     "HOLDINGS",
-    "INGESTED",
     "LEDGER",
     "LOCATED",
     "PICKS",
@@ -187,26 +186,6 @@ LEDGER = _schema(
     _field("order", I64, "which of two rows of a unit is newer: number of the driver, then the attempt"),
 )
 
-INGESTED = _schema(
-    "INGESTED",
-    "What a Zarr store must hold: a row for each array (a channel, UTC day, rate and sample type).",
-    _NETWORK,
-    _STATION,
-    _LOCATION,
-    _field("channel", TEXT, "SEED channel code"),
-    _field("day", pa.date32(), "UTC day"),
-    _field("array", TEXT, "key of the array below the root of the store"),
-    _field("sampling_rate_hz", F64, "sampling rate", "Hz"),
-    _field("start", TIME, "first sample"),
-    _field("end", TIME, "last sample"),
-    _field("n_samples", I64, "samples of all traces"),
-    _field("n_traces", I32, "contiguous traces"),
-    _field("n_bytes", I64, "size of the shard", "byte"),
-    _field("checksum", TEXT, "hash of the document of the array, which vouches for every chunk of the shard"),
-    _field("sources", TEXT, "files it was read from, one a line"),
-    _field("problems", TEXT, "what was noticed on reading them; '' where nothing was"),
-)
-
 PLAN = _schema(
     "PLAN",
     "What a run has to compute: a row for each network-day, in order.",
@@ -218,18 +197,7 @@ PLAN = _schema(
 
 SCHEMAS: dict[str, pa.Schema] = {
     schema.metadata[b"table"].decode(): schema
-    for schema in (
-        HOLDINGS,
-        REJECTED,
-        STATIONS,
-        PICKS,
-        AVAILABILITY,
-        EVENTS,
-        ASSIGNMENTS,
-        LEDGER,
-        PLAN,
-        INGESTED,
-    )
+    for schema in (HOLDINGS, REJECTED, STATIONS, PICKS, AVAILABILITY, EVENTS, ASSIGNMENTS, LEDGER, PLAN)
 }
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
@@ -13,22 +12,22 @@ import pandas as pd
 from seisflow.archive.base import Archive, Scan
 from seisflow.archive.channel_days import Document
 from seisflow.archive.decode import preferred_bands
+from seisflow.archive.manifest import manifests, read_manifest
 from seisflow.archive.selection import is_wanted, scan_of
 from seisflow.archive.zarr_layout import (
     DOCUMENT,
-    MANIFEST,
     SHARD,
     parse_array_name,
     parse_code,
     parse_day,
 )
 from seisflow.errors import ArchiveError
+from seisflow.keys import Period
 from seisflow.storage import Place, open_place
-from seisflow.tables import INGESTED, validate
 from seisflow.traces import Traces
 
 if TYPE_CHECKING:
-    from seisflow.keys import Period, Window
+    from seisflow.keys import Window
 
 __all__ = ["Zarr"]
 
@@ -54,14 +53,34 @@ class Zarr(Archive):
 
     def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:
         """Return what lies in `period`; `stations` are patterns such as ``Z7.*``, None means all."""
-        root = open_place(self.root, self.storage_options)
+        root = self._root()
+        return self._scan(root, manifests(root), period, stations)
+
+    def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
+        """Yield what lies in `period` month by month."""
+        root = self._root()
+        known = manifests(root)
+        start = period.start
+        while start < period.end:
+            following = (start.astype("datetime64[M]") + 1).astype("datetime64[ns]")
+            yield self._scan(root, known, Period(start, min(following, period.end)), stations)
+            start = following
+
+    def _root(self) -> Place:
+        root = open_place(self.root, self.storage_options, self.patience_s)
         if not root.is_folder():
             raise ArchiveError(f"there is no folder {root.uri}")
+        return root
+
+    @staticmethod
+    def _scan(
+        root: Place, known: Mapping[str, Place], period: Period, stations: Sequence[str] | None
+    ) -> Scan:
         days = [str(day) for day in period.days()]
-        manifests = _manifests(root)
-        in_manifest = sorted({day[:7] for day in days} & set(manifests))
-        rows = [_manifest_rows(root, manifests[month]) for month in in_manifest]
-        unlisted = [day for day in days if day[:7] not in manifests]
+        rows = [
+            _manifest_rows(root, known[month]) for month in sorted({day[:7] for day in days} & set(known))
+        ]
+        unlisted = [day for day in days if day[:7] not in known]
         if unlisted:
             rows.append(_listed_rows(root, unlisted, stations))
         return scan_of(pd.concat(rows, ignore_index=True), period, stations)
@@ -95,7 +114,8 @@ class Zarr(Archive):
             If something is damaged, is missing, or can not be read.
         """
         arrays = [
-            _Array(uri, open_place(uri, self.storage_options), contents or {}) for uri in dict.fromkeys(uris)
+            _Array(uri, open_place(uri, self.storage_options, self.patience_s), contents or {})
+            for uri in dict.fromkeys(uris)
         ]
         is_remote = any(not array.place.is_local for array in arrays)
         n_threads = min(THREADS, len(os.sched_getaffinity(0))) if window.duration_s > LONG_S else 1
@@ -143,22 +163,9 @@ def _preferred(
     ]
 
 
-def _manifests(root: Place) -> dict[str, Place]:
-    """Return the manifest of each month that has one."""
-    folder = root.below(MANIFEST)
-    if not folder.is_folder():
-        return {}
-    return {file.relative.removesuffix(".parquet"): folder.below(file.relative) for file in folder.files()}
-
-
 def _manifest_rows(root: Place, manifest: Place) -> pd.DataFrame:
     """Return what a manifest lists, as rows of what the arrays hold."""
-    try:
-        table = validate(pd.read_parquet(io.BytesIO(manifest.read_bytes())), INGESTED)
-    except ValueError as error:  # of pyarrow and of the schema
-        raise ArchiveError(
-            f"{manifest.uri} is damaged: {error}; run seisflow ingest again, which writes it anew"
-        ) from error
+    table = read_manifest(manifest)
     rows = table.assign(
         uri=[root.below(key).uri for key in table["array"]],
         fault=table["problems"],

@@ -22,6 +22,7 @@ __all__ = [
     "ArrayName",
     "array_name",
     "month_key",
+    "parent_groups",
     "parse_array_name",
     "parse_code",
     "parse_day",
@@ -85,6 +86,18 @@ def parse_array_name(name: str) -> ArrayName:
     codes, _, number = name.partition("_")
     location, _, channel = codes.rpartition(".")
     return ArrayName(parse_code(location), parse_code(channel), int(number or 1))
+
+
+def parent_groups(array: str) -> list[str]:
+    """Return the keys of the groups above a station-day, given the key of one of its arrays.
+
+    Examples
+    --------
+    >>> parent_groups("Z7/AAA/2014/236/HHZ")
+    ['Z7', 'Z7/AAA', 'Z7/AAA/2014']
+    """
+    network, station, year = array.split("/")[:3]
+    return [network, f"{network}/{station}", f"{network}/{station}/{year}"]
 
 
 def parse_day(year: str, day_of_year: str) -> date:

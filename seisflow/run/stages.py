@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from seisflow.run.parts import Parts
+    from seisflow.run.plan import Plan
     from seisflow.workflow import Workflow
 
 __all__ = ["Association", "Location", "Outcome", "Picking", "Stage", "stages_of"]
@@ -91,6 +92,14 @@ class Stage(ABC):
         """Return whether `fetch` has anything to fetch for a unit."""
         return False
 
+    @property
+    def reach_s(self) -> float:
+        """Seconds of the archive that a station-day reads on both sides of its window."""
+        return 0.0
+
+    def publish(self, plan: Plan) -> None:  # noqa: B027 - most stages have nothing left to do
+        """Do what remains once every unit has an outcome and the tables are written; by the driver."""
+
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the remote files that a unit reads, by URI; called while the unit before it computes."""
         return {}
@@ -128,6 +137,11 @@ class Picking(Stage):
     def is_remote(self, job: Job) -> bool:
         """Return whether a file of a station-day lies on no local disk."""
         return any("://" in uri for uri in job.unit.uris)
+
+    @property
+    def reach_s(self) -> float:
+        """Return the margins of picking and of preparation together."""
+        return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
 
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the files of a station-day, where they lie on no local disk."""

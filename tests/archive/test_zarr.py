@@ -13,6 +13,7 @@ import pytest
 
 from seisflow.archive import Archive, read_traces, scan_archive
 from seisflow.archive.channel_days import encode_channel, group_document
+from seisflow.archive.manifest import INGESTED
 from seisflow.archive.zarr import Zarr
 from seisflow.archive.zarr_layout import (
     array_name,
@@ -28,7 +29,7 @@ from seisflow.keys import Period, StationDay, Window
 from seisflow.run.ingest import write_station_day
 from seisflow.run.store import Store
 from seisflow.storage import Place
-from seisflow.tables import INGESTED, concatenate
+from seisflow.tables import concatenate
 from seisflow.traces import ChannelTraces, Traces
 from tests.archive.contract import PERIOD, ArchiveContract, day_trace, mseed
 
@@ -99,7 +100,7 @@ def store(tmp_path: Path) -> Store:
 def ingest(store: Store, *traces: obspy.Trace, day: str = "2014-08-24", station: str = "AAA") -> pd.DataFrame:
     """Write traces as a station-day of Z7."""
     key = StationDay("Z7", station, Window.of_day(day))
-    return write_station_day(store, key, Traces.of_stream(obspy.Stream(list(traces))), ["a.mseed"])
+    return write_station_day(store, key, {"a.mseed": Traces.of_stream(obspy.Stream(list(traces)))})
 
 
 def write_manifest(store: Store, *tables: pd.DataFrame) -> None:
@@ -161,7 +162,9 @@ def test_a_station_day_that_was_not_finished_is_not_listed(store: Store) -> None
 def test_problems_of_the_files_are_kept(store: Store) -> None:
     traces = Traces.of_stream(obspy.Stream([day_trace("Z7.AAA..HHZ", "2014-08-24", n=500)]))
     table = write_station_day(
-        store, StationDay("Z7", "AAA", DAY), traces._replace(problems=["a.mseed: bytes 512 to 1024 lost"]), []
+        store,
+        StationDay("Z7", "AAA", DAY),
+        {"a.mseed": traces._replace(problems=["a.mseed: bytes 512 to 1024 lost"])},
     )
     write_manifest(store, table)
     archive = Zarr(root=store.root)

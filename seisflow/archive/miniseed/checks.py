@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["drop_duplicates", "drop_misplaced", "report_jumps", "report_leaps"]
 
 _YEAR_NS = 366 * 86_400 * 10**9
-_BACK = 0.75
-"""Samples. A clock that is a little slow steps back by half a sample now and then."""
+_NEAR = 0.75
+"""Samples. A start time may wander about the half of one; merging closes such a step."""
 
 _FEW, _MANY, _MOST_CHECKED = 2, 10, 1000
 
@@ -82,12 +82,18 @@ def _equal_bytes(b: Any, one: Any, other: Any, sizes: Any) -> Any:
     return is_same
 
 
-def drop_misplaced(rows: NDArray[Any], rates_hz: NDArray[np.float64], damage: Damage) -> NDArray[Any]:
-    """Return the rows without those whose time, codes, rate or encoding their neighbours disprove."""
-    if not (np.abs(rows["jump_ns"]) > 0.5e9 / rates_hz[rows["stream"]]).any():
-        return rows  # without a gap nothing is out of its place
+def drop_misplaced(
+    rows: NDArray[Any], rates_hz: NDArray[np.float64], is_first: bool, is_last: bool, damage: Damage
+) -> NDArray[Any]:
+    """Return the rows without those whose time, codes, rate or encoding their neighbours disprove.
+
+    `is_first` and `is_last` say whether the file begins and ends with these rows.
+    """
+    is_gap = np.abs(rows["jump_ns"]) > 0.5e9 / rates_hz[rows["stream"]]
+    if not is_gap.any() and (rows["stream"] == rows["stream"][:1]).all():
+        return rows  # one stream without a gap: nothing is out of its place
     ordered = _Ordered.of(rows, rates_hz)
-    bad = np.concatenate([_displaced(ordered), _misnamed(rows, ordered, rates_hz)])
+    bad = np.concatenate([_displaced(ordered), _misnamed(rows, ordered, rates_hz, is_first, is_last)])
     if not len(bad):
         return rows
     damage.add(
@@ -100,7 +106,7 @@ def drop_misplaced(rows: NDArray[Any], rates_hz: NDArray[np.float64], damage: Da
 def _displaced(o: _Ordered) -> NDArray[np.int64]:
     """Return the rows that stand elsewhere, while the rows around them leave exactly their place."""
     jumps = o.jumps()
-    middle = np.flatnonzero(np.abs(jumps[:-1]) > o.period_ns[1:-1]) + 1
+    middle = np.flatnonzero(np.abs(jumps[:-1]) > _NEAR * o.period_ns[1:-1]) + 1
     middle = middle[(o.stream[middle - 1] == o.stream[middle]) & (o.stream[middle + 1] == o.stream[middle])]
     hole_ns = o.start_ns[middle + 1] - o.start_ns[middle - 1] - o.span_ns[middle - 1]
     is_hole = np.abs(hole_ns - o.span_ns[middle]) <= 0.5 * o.period_ns[middle]
@@ -117,8 +123,13 @@ def _joins_another(o: _Ordered, row: int) -> bool:
     return bool((np.abs(ends - start) <= near).any() or (np.abs(starts - end) <= near).any())
 
 
-def _misnamed(rows: NDArray[Any], o: _Ordered, rates_hz: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return rows of rare streams that fit exactly into the gap of a stream of many rows around them."""
+def _misnamed(
+    rows: NDArray[Any], o: _Ordered, rates_hz: NDArray[np.float64], is_first: bool, is_last: bool
+) -> NDArray[np.int64]:
+    """Return rows of rare streams that fit exactly where a stream of many rows has a gap, or at its ends.
+
+    At the ends only the first and the last row of a file count: it may well change its rate for good.
+    """
     n_rows = np.bincount(rows["stream"], minlength=len(rates_hz))
     is_rare = (n_rows > 0) & (n_rows <= _FEW)
     odd = np.flatnonzero(is_rare[rows["stream"]])
@@ -128,14 +139,14 @@ def _misnamed(rows: NDArray[Any], o: _Ordered, rates_hz: NDArray[np.float64]) ->
     for stream in np.flatnonzero(n_rows >= _MANY):
         low, high = np.searchsorted(o.stream, [stream, stream + 1])
         place = low + np.searchsorted(o.index[low:high], odd)
-        inner = (place > low) & (place < high)
-        before, after, mine = place[inner] - 1, place[inner], odd[inner]
         tolerance = 0.5 * 1e9 / rates_hz[stream]
-        span_ns = rows["n"][mine] * 1e9 / rates_hz[stream]
-        hole_ns = o.start_ns[after] - o.start_ns[before] - o.span_ns[before]
-        lead_ns = rows["start_ns"][mine] - o.start_ns[before] - o.span_ns[before]
-        fits = (np.abs(hole_ns - span_ns) <= tolerance) & (np.abs(lead_ns) <= tolerance)
-        found.append(mine[fits])
+        before, after = np.maximum(place - 1, low), np.minimum(place, high - 1)
+        lead_ns = rows["start_ns"][odd] - o.start_ns[before] - o.span_ns[before]
+        span_ns = rows["n"][odd] * 1e9 / rates_hz[stream]
+        tail_ns = o.start_ns[after] - rows["start_ns"][odd] - span_ns
+        joins_before = (np.abs(lead_ns) <= tolerance) | (is_first & (odd == 0))
+        joins_after = (np.abs(tail_ns) <= tolerance) | (is_last & (odd == len(rows) - 1))
+        found.append(odd[joins_before & joins_after])
     return np.concatenate([*found, np.zeros(0, np.int64)])
 
 
@@ -144,7 +155,7 @@ def report_jumps(rows: NDArray[Any], rates_hz: NDArray[np.float64], damage: Dama
     if not (rows["jump_ns"] < 0).any():
         return
     ordered = _Ordered.of(rows, rates_hz)
-    is_back = ordered.jumps() < -_BACK * ordered.period_ns[1:]
+    is_back = ordered.jumps() < -_NEAR * ordered.period_ns[1:]
     damage.add("go back in time; they are put in order", rows[np.sort(ordered.index[1:][is_back])])
 
 

@@ -37,7 +37,7 @@ class Damage:
     def add_bytes(self, rows: NDArray[Any], buffer: NDArray[np.uint8]) -> None:
         """Note the bytes that are no sound record."""
         junk = rows[rows["state"] == JUNK]
-        is_control = np.array([_is_control(buffer[at : at + 8].tobytes()) for at in junk["at"]], dtype=bool)
+        is_control = np.array([_is_control(buffer[at : at + 15].tobytes()) for at in junk["at"]], dtype=bool)
         self.add("are no miniSEED record and are left out", junk[~is_control] if len(junk) else junk)
         self.add("are truncated by the end of the file and are left out", rows[rows["state"] == TRUNCATED])
         self.add("do not agree with their checksum and are left out", rows[rows["state"] == UNSOUND])
@@ -49,7 +49,7 @@ class Damage:
 
 def _is_control(head: bytes) -> bool:
     """Return whether bytes begin like a control header of full SEED, which describes stations."""
-    return len(head) == 8 and head[:6].isdigit() and head[6:7] in b"VAST"
+    return head[:6].isdigit() and head[6:7] in (b"V", b"A", b"S", b"T") and head[8:15].isdigit()
 
 
 def _line(what: str, ranges: list[tuple[int, int]]) -> str:

@@ -117,7 +117,8 @@ def _survey(
         damage.add_bytes(rows, buffer)
         rows = _usable(data_rows(rows), streams, damage)
         report_leaps(rows, damage)
-        rows = drop_misplaced(drop_duplicates(rows, buffer, damage), streams.rates_hz, damage)
+        rows = drop_duplicates(rows, buffer, damage)
+        rows = drop_misplaced(rows, streams.rates_hz, offset == 0, is_last, damage)
         wanted = np.array([is_wanted(_codes(streams, i)) for i in range(n_streams)], dtype=bool)
         rows = rows[_is_in(rows, streams.rates_hz, window) & wanted[rows["stream"]]]
         whole = buffer if offset == 0 and is_last else None
