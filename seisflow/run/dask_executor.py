@@ -7,11 +7,13 @@ is gone, and a cluster without a worker.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
 import time
 import uuid
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -179,8 +181,11 @@ class DaskExecutor:
 
         key = str(future.key)
         task = self._running.get(key)
-        if task is None or task.future is not future or future.status == "cancelled":
-            return None  # a cancelled one is seen to when its client is
+        if task is None or task.future is not future:
+            return None
+        if future.status == "cancelled":  # not by us: the client lost the scheduler, even if it has it back
+            self._renew(f"the connection to the scheduler at {self._address} broke")
+            return None
         result = error = None
         if future.status == "error":
             error = future.exception()
@@ -296,8 +301,12 @@ class DaskExecutor:
         self._hear()
         for key in [key for key, task in self._running.items() if not task.worker]:
             self._running.pop(key).future.cancel()
-        tell = partial(self.client.run, notice.give, self._run, on_error="ignore")
-        threading.Thread(target=tell, name="seisflow-stop", daemon=True).start()
+        threading.Thread(target=self._tell_to_stop, name="seisflow-stop", daemon=True).start()
+
+    def _tell_to_stop(self) -> None:
+        """Reach what workers can be reached; they may be slow to answer, and the run may end meanwhile."""
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError, CancelledError):
+            self.client.run(notice.give, self._run, on_error="ignore")
 
 
 def _label(jobs: Sequence[Job]) -> str:

@@ -60,7 +60,8 @@ class Cluster:
             self.port = probe.getsockname()[1]
         self.start(
             "scheduler",
-            *("scheduler", "--host", self.host, "--port", str(self.port), "--no-dashboard"),
+            *("scheduler", "--host", self.host, "--port", str(self.port)),
+            *("--dashboard-address", "127.0.0.1:0"),
         )
         wait_for(self._listens, "the scheduler")
 
