@@ -27,9 +27,7 @@ def prepared(content: bytes) -> tuple[NDArray[np.float32], list[str]]:
     """Return what becomes of the channel, and the lines about it."""
     traces = decode_file("a.m", content=content)
     try:
-        dataset = prepare_waveforms(
-            traces, Preparation(bands=("HH",)), WINDOW, SITE, absolute_grid=True
-        )
+        dataset = prepare_waveforms(traces, Preparation(bands=("HH",)), WINDOW, SITE, absolute_grid=True)
     except WaveformError:
         return np.full(len(TRUTH), np.nan, np.float32), traces.problems
     return dataset["waveform"].to_numpy()[0], [*traces.problems, *dataset.attrs["problems"]]

@@ -160,7 +160,8 @@ def _usable(rows: NDArray[Any], streams: Streams, damage: Damage) -> NDArray[Any
             rows[rows["encoding"] == encoding],
         )
     damage.add("name no sampling rate and are left out", rows[is_known & ~has_rate & ~is_text])
-    return rows[is_known & has_rate]
+    usable: NDArray[Any] = rows[is_known & has_rate]
+    return usable
 
 
 def _is_in(rows: NDArray[Any], rates_hz: NDArray[np.float64], window: Window | None) -> NDArray[np.bool_]:
