@@ -16,7 +16,7 @@ BENCHMARKS := $(filter-out benchmarks/real_%,$(wildcard benchmarks/*.py))
 demo: .venv/installed  ## synthetic network-day with known truth, through the whole workflow
 	$(BIN)/seisflow demo --json
 
-test: .venv/installed-test  ## the test suite; PYTEST_ARGS are passed on
+test: .venv/installed-test .venv-services/installed  ## the test suite; PYTEST_ARGS are passed on
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: .venv/installed-dev  ## style, types, import contracts, docstrings, documentation
@@ -54,6 +54,12 @@ clean:  ## what was built, not .venv
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e '.[association]'
+	@touch $@
+
+# The S3 server of the tests pins its botocore exactly, and has an environment of its own.
+.venv-services/installed: tests/services/ministack.txt
+	$(PYTHON) -m venv .venv-services
+	.venv-services/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # Each set stands on the one before, so that `make -j` never installs twice at once.

@@ -90,7 +90,7 @@ def main() -> int:
     return done.exit_status
 
 
-def compare(tables: Path, reference_folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+def compare(tables: str, reference_folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     """Return the figures, and the events that are not in the reference."""
     reference_events, reference_picks = read_reference(reference_folder)
     found = read_catalog(tables)

@@ -15,6 +15,8 @@ import typer
 from seisflow.errors import SeisflowError
 
 if TYPE_CHECKING:
+    from seisflow.run import RunReport
+    from seisflow.run.store import Store
     from seisflow.workflow import Workflow
 
 __all__ = ["app", "main"]
@@ -101,23 +103,68 @@ def check(workflow: WorkflowFile, settings: Settings = None) -> None:
 
 
 @app.command()
-def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
-    """Say what a workflow would compute: units, bytes, what is done already, and estimated time."""
+def plan(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    scan: Annotated[bool, typer.Option("--scan", help="Look at the archive anew.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a workflow would compute: units, bytes, what is done, and estimated time and memory."""
+    from seisflow.run.cost import estimate_cost
     from seisflow.run.plan import make_plan
 
-    made = make_plan(_load(workflow, settings))
+    made = make_plan(_load(workflow, settings), rescan=scan)
+    costs = estimate_cost(made)
     typer.echo(f"{made.workflow.name}: {made.workflow.period}")
-    n_stations = len(made.holdings.groupby(["network", "station"]))
     typer.echo(
-        f"archive: {n_stations} stations, {made.n_bytes / 1e9:.2f} GB, {len(made.rejected)} unreadable files"
+        f"archive: {len(made.codes)} stations, {len(made.windows)} days, {made.n_bytes / 1e9:.2f} GB, "
+        f"{len(made.rejected)} unreadable files"
     )
-    for stage in made.stages:
-        done = [entry for entry in stage.entries.values() if entry.done]
-        names = {unit.name for unit in stage.units}
-        known = [entry.seconds for entry in done]
-        left = len(names) - len(names & {entry.unit for entry in done})
-        hours = f", about {left * sum(known) / len(known) / 3600:.2f} core-hours left" if known else ""
-        typer.echo(f"{stage.stage.name:<12} {len(names)} units, {left} left{hours}")
+    for c in costs:
+        each = f"{c.seconds:.3g} s a unit, {'measured' if c.measured else 'assumed'}"
+        typer.echo(
+            f"{c.name:<12} {c.total} units, {c.done} done, {c.left} left, "
+            f"about {c.core_hours:.2f} core-hours ({each}), peak memory about {c.memory_mb:.0f} MB"
+        )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "n_bytes": made.n_bytes,
+                    "stages": {
+                        c.name: {
+                            "total": c.total,
+                            "left": c.left,
+                            "core_hours": round(c.core_hours, 4),
+                            "memory_mb": round(c.memory_mb),
+                        }
+                        for c in costs
+                    },
+                }
+            )
+        )
+
+
+@app.command()
+def download(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Download the waveforms of a workflow, or go on with that. Status 1 if some could not be had."""
+    from seisflow.archive import Archive
+
+    loaded = _load(workflow, settings)
+    archive, period, select = loaded.archive, loaded.period, loaded.stations.select
+    if type(archive).acquire is Archive.acquire:
+        typer.echo(
+            f"an archive of the method '{archive.name}' is read where it is; there is nothing to download"
+        )
+        return
+    with _resumable():
+        archive.acquire(period, select, typer.echo)
+    n_failed = sum(len(scan.rejected) for scan in archive.scans(period, select))
+    if n_failed:
+        typer.secho(
+            f"{n_failed} files are missing or damaged; a run says which and why", fg="yellow", err=True
+        )
+    raise typer.Exit(1 if n_failed else 0)
 
 
 @app.command()
@@ -133,17 +180,54 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
     console = Console(stderr=True)
     with _resumable(), loaded.deployment.connect() as client:  # type: ignore[attr-defined]
         if client is not None:
-            console.print(f"dashboard: {client.dashboard_link}")
+            from seisflow.run.dashboard import dashboard_of
+
+            console.print(f"dashboard: {dashboard_of(client)}")
         with ProgressDisplay(console) as progress:
-            done = run_workflow(loaded, client, progress.update)
+            done = run_workflow(loaded, client, show=progress.show, say=console.print)
     page = report_run(loaded)
+    _tell(done, workflow)
+    typer.echo(f"tables: {done.tables}\nreport: {page}")
+    _tell_json(done, as_json)
+    raise typer.Exit(done.exit_status)
+
+
+@app.command()
+def ingest(
+    workflow: WorkflowFile,
+    to: Annotated[str, typer.Option("--to", metavar="STORE", help="Folder or s3:// URL of the store.")],
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the waveforms of a workflow into a Zarr store, or go on. Status 1 if some units failed."""
+    from rich.console import Console
+
+    from seisflow.run.ingest import ingest_archive
+    from seisflow.run.progress import ProgressDisplay
+
+    loaded = _load(workflow, settings)
+    with (
+        _resumable(),
+        loaded.deployment.connect() as client,  # type: ignore[attr-defined]
+        ProgressDisplay(Console(stderr=True)) as progress,
+    ):
+        done = ingest_archive(loaded, to, client, progress.show)
+    _tell(done, f"{workflow} --set output={done.store.root}")
+    typer.echo(f"archive: {{method: zarr, root: {done.store.root.rpartition('/')[0]}}}")
+    _tell_json(done, as_json)
+    raise typer.Exit(done.exit_status)
+
+
+def _tell(done: RunReport, where: object) -> None:
+    """Print the counts of a run, and how its failures are listed."""
     for s in done.stages:
         typer.echo(f"{s.name:<12} {s.computed} computed, {s.kept} kept, {s.failed} failed, {s.n_rows} rows")
     if len(done.failures):
-        typer.secho(
-            f"{len(done.failures)} failures; see: seisflow failures {workflow}", fg="yellow", err=True
-        )
-    typer.echo(f"tables: {done.tables}\nreport: {page}")
+        typer.secho(f"{len(done.failures)} failures; see: seisflow failures {where}", fg="yellow", err=True)
+
+
+def _tell_json(done: RunReport, as_json: bool) -> None:
+    """Print the counts of a run as one line of JSON, where that was asked for."""
     if as_json:
         stages = {
             s.name: {"computed": s.computed, "kept": s.kept, "failed": s.failed, "rows": s.n_rows}
@@ -152,28 +236,39 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
         typer.echo(
             json.dumps({"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages})
         )
-    raise typer.Exit(done.exit_status)
 
 
 @app.command()
-def status(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Say how far a run is, from its ledger: from anywhere, also after the driver died."""
-    from dataclasses import asdict
+def status(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until no driver is at work.")] = False,
+) -> None:
+    """Say how far a run is: from any machine, also after the driver died.
 
+    With --watch the status is 0 if all was done at the end, 1 if not.
+    """
     from seisflow.run.status import read_status
-    from seisflow.run.store import Store
+    from seisflow.run.watch import remark, watch_run
 
-    found = read_status(Store(Path(_load(workflow, settings).output)))
+    store = _store(_load(workflow, settings))
+    if watch:
+        try:
+            raise typer.Exit(0 if watch_run(store, as_json=as_json).all_done else 1)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+    found = read_status(store)
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        typer.echo(json.dumps(found.as_json()))
         return
     driver = (
         f"held by process {found.driver['pid']} on {found.driver['host']}"
         if found.driver
-        else "no driver at work"
+        else remark(found) or "no driver at work"
     )
-    typer.echo(f"{found.name}: {driver}")
-    for s in found.stages:
+    typer.echo(f"{found.progress.name}: {found.progress.phase}, {driver}")
+    for s in found.progress.stages:
         typer.echo(
             f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows"
         )
@@ -190,14 +285,15 @@ def failures(
     ] = False,
 ) -> None:
     """List every unit that failed and every unreadable file, with the reason."""
-    from seisflow.run.status import read_ledger
-    from seisflow.run.store import Store
+    from seisflow.run.progress import printable
+    from seisflow.run.status import failed_rows
 
-    ledger = read_ledger(Store(Path(_load(workflow, settings).output)))
-    shown = ledger[(ledger["status"] == "failed") | (notes & (ledger["reason"] != ""))]
-    for row in shown.to_dict("records"):
-        typer.echo(f"{row['stage']}\t{row['unit']}\t{row['status']}\t{row['reason']}")
-    n_failed = int((ledger["status"] == "failed").sum())
+    n_failed = 0
+    for rows in failed_rows(_store(_load(workflow, settings)), notes=notes):
+        for row in rows.to_dict("records"):
+            fields = (row["stage"], row["unit"], row["status"], row["reason"])
+            typer.echo("\t".join(printable(field) for field in fields))
+        n_failed += int((rows["status"] == "failed").sum())
     typer.secho(f"{n_failed} failed", fg="yellow" if n_failed else "green", err=True)
 
 
@@ -220,13 +316,13 @@ def export(
     from seisflow.export import export_catalog
     from seisflow.method import build
     from seisflow.run.results import read_catalog
-    from seisflow.run.store import Store
-    from seisflow.tables import STATIONS, read_table
+    from seisflow.tables import STATIONS
 
-    tables = Store(Path(_load(workflow, settings).output)).tables
-    catalog = read_catalog(tables)
+    store = _store(_load(workflow, settings))
+    catalog = read_catalog(store.uri(store.tables), store.storage_options)
+    stations = store.read_table(f"{store.tables}/stations.parquet", STATIONS)
     exporter: Any = build("export", form, "--format")
-    for path in export_catalog(catalog, read_table(tables / "stations.parquet", STATIONS), exporter, out):
+    for path in export_catalog(catalog, stations, exporter, out):
         typer.echo(path)
 
 
@@ -292,6 +388,12 @@ def _load(path: Path, settings: list[str] | None) -> Workflow:
     from seisflow.workflow import load_workflow
 
     return load_workflow(path, settings or [])
+
+
+def _store(workflow: Workflow) -> Store:
+    from seisflow.run.store import Store
+
+    return Store(workflow.output, workflow.storage_options)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ def compare_with_truth(workflow: Workflow, truth: SyntheticTruth) -> dict[str, A
     from seisflow.synthetic import compare_catalogs, compare_picks
     from seisflow.tables import LOCATED
 
-    found = read_catalog(Store(Path(workflow.output)).tables)
+    store = Store(workflow.output)
+    found = read_catalog(store.uri(store.tables))
     located = found.events[found.events["status"].isin(LOCATED)]
     events = compare_catalogs(
         located,
@@ -130,10 +131,10 @@ def _run(workflow: Workflow, console: Console) -> RunReport:
     with workflow.deployment.connect() as client:  # type: ignore[attr-defined]
         console.print(f"dashboard: {client.dashboard_link}")
         with ProgressDisplay(console) as progress:
-            return run_workflow(workflow, client, progress.update)
+            return run_workflow(workflow, client, show=progress.show)
 
 
-def _print(figures: dict[str, Any], done: RunReport, report: Path, seconds: float) -> None:
+def _print(figures: dict[str, Any], done: RunReport, report: str, seconds: float) -> None:
     """Print the comparison and where things are."""
 
     def shown(name: str, unit: str) -> str:
@@ -146,8 +147,8 @@ def _print(figures: dict[str, Any], done: RunReport, report: Path, seconds: floa
         f"depth {shown('median_depth_error_km', 'km')}, origin time {shown('median_time_error_s', 's')}\n"
         f"assigned picks: median |error| P {shown('median_abs_p_residual_s', 's')}, "
         f"S {shown('median_abs_s_residual_s', 's')}\n"
-        f"catalogue: {done.tables / 'events.parquet'}\n"
+        f"catalogue: {done.tables}/events.parquet\n"
         f"report: {report}\n"
-        f"workflow: {done.store.root.parent / 'workflow.yaml'}\n"
+        f"workflow: {Path(done.store.root).parent / 'workflow.yaml'}\n"
         f"{seconds:.0f} s, {len(done.failures)} failures"
     )

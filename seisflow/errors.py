@@ -7,12 +7,21 @@ A message says what failed, for which key, what was found, what is allowed and w
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
     "ArchiveError",
+    "ConflictError",
+    "CorruptPartError",
     "DependencyError",
+    "DeploymentError",
     "LeaseError",
     "MetadataError",
+    "MissingFileError",
+    "OutOfMemoryError",
+    "SchedulerError",
     "SeisflowError",
+    "StoreError",
     "TableError",
+    "UnitTimeoutError",
     "VelocityModelError",
     "WaveformError",
     "WeightsError",
@@ -35,9 +44,27 @@ class TableError(SeisflowError, ValueError):
 
 
 class ArchiveError(SeisflowError, OSError):
-    """An archive or one of its files can not be read."""
+    """An archive, a store or one of its files can not be read or written."""
 
     permanent = False
+
+
+class AccessError(ArchiveError, PermissionError):
+    """Storage refuses: credentials, region or bucket are wrong, and stay so until somebody acts."""
+
+    permanent = True
+
+
+class MissingFileError(ArchiveError, FileNotFoundError):
+    """There is no such file, object, folder or bucket."""
+
+    permanent = True
+
+
+class ConflictError(ArchiveError, FileExistsError):
+    """A write that was to happen on a condition found it broken: somebody else was there first."""
+
+    permanent = True
 
 
 class MetadataError(SeisflowError, LookupError):
@@ -62,3 +89,46 @@ class DependencyError(SeisflowError, ImportError):
 
 class LeaseError(SeisflowError, RuntimeError):
     """Another driver holds the run."""
+
+
+class StoreError(SeisflowError, OSError):
+    """The folder or bucket of a run can not be read or written."""
+
+    permanent = False
+
+
+class CorruptPartError(StoreError):
+    """A file of a run is damaged or gone: what it held must be computed again.
+
+    A unit that meets one below fails for no fault of its own. The driver drops the units of that
+    part from its view of the ledger, computes them again, and then this one.
+
+    Parameters
+    ----------
+    message : str
+    part : str
+        Name of the part, '' for another file.
+    """
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
+
+    def __reduce__(self) -> tuple[type[CorruptPartError], tuple[str, str]]:
+        return type(self), (str(self), self.part)
+
+
+class DeploymentError(SeisflowError, RuntimeError):
+    """The workers can not do what the workflow asks for."""
+
+
+class SchedulerError(SeisflowError, ConnectionError):
+    """The Dask scheduler, or every worker, is gone."""
+
+
+class OutOfMemoryError(SeisflowError, MemoryError):
+    """A unit took more memory than its worker has."""
+
+
+class UnitTimeoutError(SeisflowError, TimeoutError):
+    """A unit did not end within its time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -183,6 +184,7 @@ def _short(time: np.datetime64) -> str:
     return f"{whole}.{fraction}" if fraction else str(time.astype("datetime64[s]"))
 
 
+@lru_cache(maxsize=64)  # a day has many stations
 def _day_label(window: Window) -> str:
     day = _day_of(window.start)
     whole = window.start == day and window.end == day + DAY

@@ -55,6 +55,11 @@ class Method(BaseModel):
         text = json.dumps(self.identity(), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
+    @property
+    def resources(self) -> dict[str, float]:
+        """What a task of the method takes of its worker beside a thread, such as ``{"GPU": 1.0}``."""
+        return {}
+
     @classmethod
     def parse(cls, parameters: Mapping[str, Any], where: str = "") -> Self:
         """Return the method with `parameters`.

@@ -183,13 +183,16 @@ LEDGER = _schema(
     _field("peak_memory_mb", F64, "peak resident memory of the process so far", "MB"),
     _field("finished", TIME, "when the unit was done"),
     _field("versions", TEXT, "seisflow and method version"),
+    _field("order", I64, "which of two rows of a unit is newer: number of the driver, then the attempt"),
 )
 
 PLAN = _schema(
     "PLAN",
-    "What a run has to compute: a row for each unit of work of each stage.",
-    _field("stage", TEXT, "stage of the run"),
-    _field("unit", TEXT, "unit of work, e.g. Z7.DYJN.2014-08-24"),
+    "What a run has to compute: a row for each network-day, in order.",
+    _field("start", TIME, "start of the window"),
+    _field("end", TIME, "end of the window, which does not belong to it"),
+    _field("station_days", I64, "stations that have data in it"),
+    _field("n_bytes", I64, "size of the files that begin in it", "byte"),
 )
 
 SCHEMAS: dict[str, pa.Schema] = {

@@ -16,11 +16,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny, ValidationError
 
 from seisflow.archive.base import Archive
-from seisflow.archive.selection import is_wanted
-from seisflow.archive.stations import read_stations
+from seisflow.archive.stations import read_inventory, read_stations
 from seisflow.association.base import Associator
 from seisflow.earth.velocity import VelocityModel
-from seisflow.errors import MetadataError, SeisflowError, WorkflowError
+from seisflow.errors import SeisflowError, WorkflowError
 from seisflow.keys import Period, as_time
 from seisflow.location.base import Locator
 from seisflow.method import Method, build, explain
@@ -28,10 +27,12 @@ from seisflow.picking.base import Picker
 from seisflow.waveforms.prepare import Preparation
 
 if TYPE_CHECKING:
+    import obspy
     import pandas as pd
 
 __all__ = ["Stations", "Workflow", "load_workflow"]
 
+ARCHIVE = "archive"
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -40,8 +41,11 @@ class Stations(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    inventory: str
-    """StationXML file, folder of StationXML files, or CSV with the columns of STATIONS."""
+    inventory: str = ARCHIVE
+    """StationXML file, folder of StationXML files, or CSV with the columns of STATIONS; ``archive``
+    (the default) for what the archive itself keeps."""
+    storage_options: dict[str, Any] = Field(default_factory=dict)
+    """What fsspec needs to open the URL of the inventory; an inventory in the archive is opened as it is."""
     select: Annotated[tuple[str, ...], Field(min_length=1)] = ("*.*",)
     """Patterns NETWORK.STATION with ``*`` and ``?``."""
     network: str | None = None
@@ -57,15 +61,24 @@ class Stations(BaseModel):
         MetadataError
             If the inventory can not be read, or none of its stations is selected.
         """
-        table = read_stations(self.inventory, network=self.network, elevation_unit=self.elevation_unit)
-        codes = zip(table["network"], table["station"], strict=True)
-        selected = table[[is_wanted(network, station, self.select) for network, station in codes]]
-        if selected.empty:
-            raise MetadataError(
-                f"{self.inventory} has {len(table)} stations, none of which fits {', '.join(self.select)}; "
-                "check stations.select"
-            )
-        return selected.reset_index(drop=True)
+        return read_stations(
+            self.inventory,
+            network=self.network,
+            elevation_unit=self.elevation_unit,
+            select=self.select,
+            storage_options=self.storage_options,
+        )
+
+    def responses(self, network: str, station: str) -> obspy.Inventory:
+        """Return the responses of one station; in a folder only the files that may hold it are read.
+
+        Raises
+        ------
+        MetadataError
+            If the inventory holds no responses or can not be read.
+        """
+        select = (f"{network}.{station}",)
+        return read_inventory(self.inventory, select=select, storage_options=self.storage_options)
 
 
 class Workflow(BaseModel):
@@ -85,8 +98,10 @@ class Workflow(BaseModel):
     """1-D velocity model; association and location need it."""
     association: SerializeAsAny[Associator] | None = None
     location: SerializeAsAny[Locator] | None = None
-    output: Path
-    """Folder of the run: ledger, parts, tables and report."""
+    output: str
+    """Folder of the run, or ``s3://BUCKET/PREFIX``: ledger, parts, tables and report."""
+    storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """What the storage of `output` needs (credentials, endpoint); has no influence on the result."""
     deployment: SerializeAsAny[Method]
     """Where to run; has no influence on the result."""
 
@@ -155,11 +170,12 @@ def parse_workflow(content: Mapping[str, Any], folder: Path, where: str = "workf
     values["stations"] = _stations(values["stations"], folder, where)
     values["velocity"] = _velocity(values.get("velocity"), folder, where)
     values["preparation"] = Preparation.parse(_mapping(values, "preparation", where), f"{where}: preparation")
-    values["output"] = folder / values.get("output", f"runs/{values['name']}")
+    values["output"] = _resolve(str(values.get("output", f"runs/{values['name']}")), folder)
     values.setdefault("deployment", {"method": "local"})
     for block, room in Workflow.blocks.items():
         if values.get(block) is not None:
             values[block] = build(room, _rooted(values[block], folder), f"{where}: {block}")
+    values["stations"] = _beside(values["stations"], values["archive"], where)
     _check_stages(values, where)
     try:
         return Workflow.model_validate(values)
@@ -195,7 +211,23 @@ def _stations(block: Any, folder: Path, where: str) -> Stations:
         stations = Stations.model_validate(block)
     except ValidationError as error:
         raise WorkflowError(explain(error, Stations, f"{where}: stations")) from error
+    if stations.inventory == ARCHIVE:
+        return stations
     return stations.model_copy(update={"inventory": _resolve(stations.inventory, folder)})
+
+
+def _beside(stations: Stations, archive: Archive, where: str) -> Stations:
+    """Return the stations with the inventory that the archive keeps, where it is to be used."""
+    inventory = archive.inventory() if stations.inventory == ARCHIVE else stations.inventory
+    if not inventory:
+        raise WorkflowError(
+            f"{where}: stations: inventory: an archive of the method '{archive.name}' keeps no metadata of "
+            "stations; give a StationXML file, a folder with some, or a CSV file"
+        )
+    options = archive.storage_options if inventory.startswith(archive.root) and "://" in inventory else {}
+    return stations.model_copy(
+        update={"inventory": inventory, "storage_options": options | stations.storage_options}
+    )
 
 
 def _velocity(block: Any, folder: Path, where: str) -> VelocityModel | None:

@@ -8,11 +8,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ["tests.services.s3", "tests.services.ceph", "tests.services.storms"]
+
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = {
     "slow": "run tests that take more than a minute",
     "gpu": "run tests that need a CUDA device",
     "aws": "run tests that need AWS credentials and a network",
+    "ceph": "run the S3 tests against Ceph, too: needs root and Debian's radosgw, ceph-mon, ceph-osd",
 }
 
 # Workers are processes: threads inside them would only compete. Set before numpy or torch is imported.

@@ -36,7 +36,7 @@ def test_a_good_file_is_read_with_its_defaults(tmp_path: Path) -> None:
     workflow = load_workflow(write(tmp_path))
     assert workflow.archive.root == str(tmp_path / "sds")
     assert workflow.stations.inventory == str(tmp_path / "stations.xml")
-    assert workflow.output == tmp_path / "runs" / "study"
+    assert workflow.output == str(tmp_path / "runs" / "study")
     assert workflow.deployment.name == "local"
     assert workflow.period.end == np.datetime64("2020-01-03")
     assert workflow.parameters()["picking"]["method"] == "stalta"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seisflow.archive.miniseed.reading import Block, Codes
     from seisflow.keys import Window
 
-__all__ = ["decode_file", "read_files"]
+__all__ = ["decode_file", "preferred_bands", "read_files"]
 
 _BLOCK = 64 << 20
 """Bytes that are read at once: a file of many gigabytes never lies in memory as a whole."""
@@ -115,14 +115,14 @@ def read_files(
     if bands is None:
         return read()
     middle_ns = int((window.start + (window.end - window.start) // 2).astype("int64"))
-    chosen = _preferred(read(headers_only=True).channels, bands, middle_ns)
+    chosen = preferred_bands(read(headers_only=True).channels, bands, middle_ns)
     traces = read(is_wanted=lambda codes: codes[3][:-1] in chosen.get(codes[:2], {codes[3][:-1]}))
-    if _preferred(traces.channels, bands, middle_ns) == chosen:
+    if preferred_bands(traces.channels, bands, middle_ns) == chosen:
         return traces
     return read()  # what the headers promised is damaged: other bands may be better
 
 
-def _preferred(
+def preferred_bands(
     channels: Sequence[ChannelTraces], bands: Sequence[str], middle_ns: int
 ) -> dict[tuple[str, str], set[str]]:
     """Return the bands to decode of each station (network, station) that has data in the middle."""

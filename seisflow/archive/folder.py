@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from seisflow.archive.base import Archive, Scan, Traces
-from seisflow.archive.decode import read_files
+from seisflow.archive.base import Archive, Scan
 from seisflow.archive.headers import HeaderCache, inspect_files
 from seisflow.archive.selection import scan_of
 from seisflow.storage import File, open_place
 
 if TYPE_CHECKING:
-    from seisflow.keys import Period, Window
+    from seisflow.keys import Period
 
 __all__ = ["Folder"]
 
@@ -48,7 +47,7 @@ class Folder(Archive):
 
     def scan(self, period: Period, stations: Sequence[str] | None) -> Scan:
         """Return what lies in `period`; `stations` are patterns such as ``Z7.*``, None means all."""
-        place = open_place(self.root, self.storage_options)
+        place = open_place(self.root, self.storage_options, self.patience_s)
         contents = inspect_files(
             [file for file in place.files() if self._belongs(file)],
             storage_options=self.storage_options,
@@ -57,16 +56,6 @@ class Folder(Archive):
             cache=HeaderCache(place.uri) if self.cache else None,
         )
         return scan_of(contents, period, stations)
-
-    def read(
-        self,
-        uris: Sequence[str],
-        window: Window,
-        contents: Mapping[str, bytes] | None = None,
-        bands: Sequence[str] | None = None,
-    ) -> Traces:
-        """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""
-        return read_files(uris, window, self.storage_options, contents, bands)
 
     def _belongs(self, file: File) -> bool:
         name = file.relative.rsplit("/", 1)[-1].lower()

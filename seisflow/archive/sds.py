@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
-from seisflow.archive.base import Archive, Scan, Traces
-from seisflow.archive.decode import read_files
+from seisflow.archive.base import Archive, Scan
 from seisflow.archive.headers import Contents
 from seisflow.archive.selection import is_wanted, scan_of
 from seisflow.errors import ArchiveError
+from seisflow.keys import Period
 from seisflow.storage import File, Place, open_place
-
-if TYPE_CHECKING:
-    from seisflow.keys import Period, Window
 
 __all__ = ["Sds"]
 
@@ -57,15 +54,13 @@ class Sds(Archive):
                 rows.append(_without_empty(row))
         return scan_of(pd.DataFrame(rows, columns=list(Contents._fields)), period, stations)
 
-    def read(
-        self,
-        uris: Sequence[str],
-        window: Window,
-        contents: Mapping[str, bytes] | None = None,
-        bands: Sequence[str] | None = None,
-    ) -> Traces:
-        """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`."""
-        return read_files(uris, window, self.storage_options, contents, bands)
+    def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
+        """Yield what lies in `period` year by year."""
+        start, end = period.start, period.end
+        while start < end:
+            following = (start.astype("datetime64[Y]") + 1).astype("datetime64[ns]")
+            yield self.scan(Period(start, min(following, end)), stations)
+            start = following
 
     def _station_folders(self, years: set[str], stations: Sequence[str] | None) -> Iterator[Place]:
         """Yield ``YEAR/NET/STA`` folders of the years and stations that are asked for.
@@ -75,7 +70,7 @@ class Sds(Archive):
         ArchiveError
             If there is no such root, or it holds no folder named by a year.
         """
-        root = open_place(self.root, self.storage_options)
+        root = open_place(self.root, self.storage_options, self.patience_s)
         if not root.is_folder():
             raise ArchiveError(f"there is no folder {root.uri}")
         inside = root.folders()

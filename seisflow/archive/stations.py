@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Hashable
-from functools import lru_cache
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from seisflow.archive.selection import is_wanted
+from seisflow.archive.stationxml import read_stationxml
 from seisflow.errors import ArchiveError, MetadataError, WorkflowError
 from seisflow.keys import as_time
-from seisflow.storage import File, Place, open_place
+from seisflow.storage import Place, open_place
 from seisflow.tables import STATIONS, validate
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ _ALIASES = {
 
 
 def read_stations(
-    path: str | Path, *, network: str | None = None, elevation_unit: Literal["m", "km"] = "m"
+    path: str | Path,
+    *,
+    network: str | None = None,
+    elevation_unit: Literal["m", "km"] = "m",
+    select: Sequence[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Read where instruments stand, and when.
 
@@ -56,6 +62,11 @@ def read_stations(
         Network code of a CSV that has no such column.
     elevation_unit : {"m", "km"}
         Unit of a column that is called just ``elevation``.
+    select : sequence of str, optional
+        Patterns ``NETWORK.STATION``; None means all. In a folder of files that are named by a station
+        (CI_ABC.xml, CI.ABC.xml) only those of these stations are read.
+    storage_options : mapping, optional
+        What fsspec needs to open the URL.
 
     Returns
     -------
@@ -70,65 +81,48 @@ def read_stations(
         If the file is missing, is neither format, misses a column, or gives one site two places
         more than 1 km apart at the same time.
     """
-    place = open_place(path)
+    place = open_place(path, storage_options)
     if _is_csv(place):
         rows = _rows_of_csv(place, network, elevation_unit)
     else:
-        rows = _rows_of_inventory(_inventory(place.uri, _files(place), "channel"))
+        rows = _rows_of_inventory(read_stationxml(place, "channel", select, storage_options))
     if rows.empty:
         raise MetadataError(f"{place.uri} names no station")
+    codes = zip(rows["network"], rows["station"], strict=True)
+    n_rows, rows = len(rows), rows[[is_wanted(*code, select) for code in codes]]
+    if rows.empty:
+        raise MetadataError(
+            f"{place.uri} has {n_rows} epochs of stations, none of which fits {', '.join(select or ())}; "
+            "check stations.select"
+        )
     table: pd.DataFrame = validate(_merged(rows, place.uri), STATIONS)
     return table
 
 
-def read_inventory(path: str | Path) -> obspy.Inventory:
-    """Read instrument responses; a process reads the same unchanged file or folder once.
+def read_inventory(
+    path: str | Path,
+    *,
+    select: Sequence[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> obspy.Inventory:
+    """Read instrument responses; a process reads the same unchanged file once.
 
     Parameters
     ----------
     path : str or Path
         A StationXML file or a folder with such files, on a disk or any fsspec URL.
+    select, storage_options
+        As in `read_stations`; other stations that share a file with those selected are given too.
 
     Raises
     ------
     MetadataError
         If there is no such file, or it is no StationXML.
     """
-    place = open_place(path)
+    place = open_place(path, storage_options)
     if _is_csv(place):
         raise MetadataError(f"{place.uri} holds no responses; give a StationXML file or folder")
-    return _inventory(place.uri, _files(place), "response")
-
-
-def _files(place: Place) -> tuple[File, ...]:
-    try:
-        files = place.files()
-    except ArchiveError as error:
-        raise MetadataError(f"no station metadata: {error}") from error
-    is_single = len(files) == 1 and files[0].uri == place.uri
-    return tuple(
-        file for file in files if is_single or file.relative.lower().endswith((".xml", ".stationxml"))
-    )
-
-
-@lru_cache(maxsize=8)
-def _inventory(uri: str, files: tuple[File, ...], level: str) -> obspy.Inventory:
-    """Parse StationXML files; their sizes and times of change are part of what is remembered."""
-    import obspy
-
-    merged = obspy.Inventory()
-    for file in files:
-        content = open_place(file.uri).read_bytes()
-        if len(files) > 1 and b"FDSNStationXML" not in content[:2000]:
-            continue  # a folder may hold QuakeML and others beside it
-        try:
-            part = obspy.read_inventory(io.BytesIO(content), format="STATIONXML", level=level)
-        except Exception as error:  # lxml and obspy raise many kinds
-            raise MetadataError(f"{file.uri} is no StationXML that can be read: {error}") from error
-        merged.extend(part.networks)
-    if not merged.networks:
-        raise MetadataError(f"{uri} holds no StationXML file; give one, a folder with some, or a CSV file")
-    return merged
+    return read_stationxml(place, "response", select, storage_options)
 
 
 def _rows_of_inventory(inventory: obspy.Inventory) -> pd.DataFrame:

@@ -75,6 +75,11 @@ class PhaseNet(Picker):
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads of the network; None leaves torch's own setting."""
 
+    @property
+    def resources(self) -> dict[str, float]:
+        """A GPU, where one is asked for by name; auto takes what the worker has."""
+        return {"GPU": 1.0} if self.device == "cuda" else {}
+
     def identity(self) -> dict[str, Any]:
         """Return what decides the result; weights are named by their content, not by where they lie."""
         identity = super().identity()

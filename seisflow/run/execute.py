@@ -1,112 +1,105 @@
 """The driver: keeps the workers busy with what is left to do, until nothing is.
 
-The number of tasks in flight is bounded; a unit starts as soon as the units it needs have an
-outcome; an outcome is in the ledger before the driver hears of it, so a driver may die at any time.
+The number of tasks in flight is bounded; a unit starts as soon as the windows it needs are settled;
+an outcome is in the ledger before the driver hears of it, so a driver may die at any time.
 """
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from seisflow.run.batching import BatchSize
 from seisflow.run.executor import Done, Executor
-from seisflow.run.ledger import Entry, now
-from seisflow.run.plan import Plan, StagePlan
+from seisflow.run.ledger import Entry, month_of, now
+from seisflow.run.mending import Mending
+from seisflow.run.stopping import stopping
 from seisflow.run.task import task_name
-from seisflow.run.units import Job, Source, Unit, digest
+from seisflow.run.units import Job
+from seisflow.run.walk import StageWalk, Walk
 
 if TYPE_CHECKING:
-    from seisflow.run.stages import Stage
+    from seisflow.run.plan import Plan
+    from seisflow.run.tally import Tally
 
-__all__ = ["StageState", "execute"]
+__all__ = ["execute"]
 
-
-@dataclass
-class StageState:
-    """How far a stage is.
-
-    Attributes
-    ----------
-    entries : dict
-        Newest ledger entry of each unit of the plan that has an outcome in this run or before.
-    computed : int
-        Units computed in this run.
-    kept : int
-        Units found done in the ledger.
-    """
-
-    plan: StagePlan
-    entries: dict[str, Entry] = field(default_factory=dict)
-    missing: dict[str, int] = field(default_factory=dict)
-    ready: deque[Job] = field(default_factory=deque)
-    computed: int = 0
-    kept: int = 0
-
-    @property
-    def total(self) -> int:
-        """Units of the plan."""
-        return len(self.plan.units)
-
-    @property
-    def failed(self) -> list[Entry]:
-        """Entries of units that failed."""
-        return [entry for entry in self.entries.values() if entry.status == "failed"]
+LOOK_EVERY_S = 1.0
+FULL_BATCHES_WAITING = 3
+"""Batches that may wait for a worker at a stage; no further window is opened beyond."""
 
 
 def execute(
-    plan: Plan, executor: Executor, units_per_task: int, on_progress: Callable[[Sequence[StageState]], None]
-) -> list[StageState]:
+    plan: Plan,
+    executor: Executor,
+    on_progress: Callable[[Tally], None],
+    *,
+    order: int = 1,
+    task_s: float = 60.0,
+    units_per_task: int | None = None,
+    grace_s: float = 60.0,
+) -> Tally:
     """Compute what is left of a plan.
 
     Parameters
     ----------
     plan : Plan
     executor : Executor
-    units_per_task : int
-        Units that share a part and a ledger record.
     on_progress : callable
-        Told the states after every task.
+        Told the tally after every task.
+    order : int
+        `order` of the ledger rows of this run (`Lease.order`).
+    task_s : float
+        Seconds that a task should take: as many units share a part and a ledger record.
+    units_per_task : int, optional
+        Units that share a task at most.
+    grace_s : float
+        Seconds that tasks have to end when the run is told to stop.
 
     Returns
     -------
-    list of StageState
+    list of StageTally
         One a stage, every unit with an outcome.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After SIGINT or SIGTERM, once the tasks at work have ended or handed back what they had not begun.
     """
-    driver = _Driver(plan, executor, units_per_task)
-    driver.start()
-    on_progress(driver.states)
-    while driver.fill():
-        driver.settle(executor.next_done())
-        on_progress(driver.states)
-    return driver.states
+    driver = _Driver(plan, executor, order, task_s, units_per_task)
+    on_progress(driver.tally)
+    with stopping(executor.stop) as stopped:
+        while not stopped.is_set() and driver.fill():
+            done = executor.next_done(LOOK_EVERY_S)
+            if done is not None:
+                driver.settle(done)
+                on_progress(driver.tally)
+        if stopped.is_set():
+            driver.drain(grace_s)
+            raise KeyboardInterrupt
+    return driver.tally
 
 
 class _Driver:
-    """Which units are ready, in flight and done."""
+    """What is in flight, and what comes next."""
 
-    def __init__(self, plan: Plan, executor: Executor, units_per_task: int) -> None:
+    def __init__(
+        self, plan: Plan, executor: Executor, order: int, task_s: float, units_per_task: int | None
+    ) -> None:
         self.plan = plan
         self.executor = executor
-        self.units_per_task = units_per_task
-        self.states = [StageState(stage_plan) for stage_plan in plan.stages]
-        self.below: list[dict[str, list[Unit]]] = [{} for _ in self.states]
-        self.in_flight = 0
+        self.walk = Walk(plan, order)
+        self.mending = Mending(self.walk)
+        self.tally = [stage.tally for stage in self.walk.stages]
+        most = units_per_task or sys.maxsize
+        self.sizes = [BatchSize(task_s, min(most, p.stage.most_units)) for p in plan.stages]
+        self.tasks = [0] * len(plan.stages)
         self.suspects: deque[tuple[int, Job]] = deque()
         self.isolating = False
-
-    def start(self) -> None:
-        """Find what waits for what, and release the units that wait for nothing."""
-        for level, state in enumerate(self.states):
-            for unit in state.plan.units:
-                state.missing[unit.name] = len(unit.needs)
-                for need in unit.needs:
-                    self.below[level - 1].setdefault(need, []).append(unit)
-        for level, state in enumerate(self.states):
-            for unit in state.plan.units:
-                if not unit.needs:
-                    self._release(level, unit)
 
     def fill(self) -> bool:
         """Submit what may run now; return whether any task is in flight.
@@ -115,93 +108,135 @@ class _Driver:
         worker, wait until nothing else is in flight and then run one by one, so that a unit that
         kills its worker takes the blame alone.
         """
-        if self.suspects and not self.in_flight:
+        if self.suspects and not sum(self.tasks):
             level, job = self.suspects.popleft()
             self.isolating = True
-            self._submit(self.states[level].plan.stage, [job])
-        while not self.suspects and not self.isolating and self.in_flight < self.executor.capacity:
-            state = next((state for state in reversed(self.states) if state.ready), None)
-            if state is None:
-                break
-            self._submit(state.plan.stage, self._batch(state))
-        return self.in_flight > 0
+            self._submit(level, [job])
+        while not self.suspects and not self.isolating and self._submit_next():
+            pass
+        return sum(self.tasks) > 0
 
-    def _batch(self, state: StageState) -> list[Job]:
-        """Take the next jobs of a task; a job that is tried again goes alone."""
-        jobs = [state.ready.popleft()]
-        while jobs[0].attempt == 1 and state.ready and len(jobs) < self.units_per_task:
-            if state.ready[0].attempt > 1:
-                break
-            jobs.append(state.ready.popleft())
-        return jobs
+    def _submit_next(self) -> bool:
+        """Submit the next batch; return False if there is none, or nobody to take it.
 
-    def _submit(self, stage: Stage, jobs: Sequence[Job]) -> None:
-        self.executor.submit(stage, self.plan.store, jobs)
-        self.in_flight += 1
+        A stage waits for a full batch as long as a stage above gives its workers something to do.
+        """
+        free = [max(0, self.executor.free(stage.plan.stage)) for stage in self.walk.stages]
+        while any(free):
+            sizes = [
+                size.size(stage.tally.left - stage.tally.in_flight, tasks + slots)
+                for size, stage, tasks, slots in zip(
+                    self.sizes, self.walk.stages, self.tasks, free, strict=True
+                )
+            ]
+            levels = [n for n in reversed(range(len(free))) if free[n] and self.walk.stages[n].ready]
+            full = next((n for n in levels if _is_full(self.walk.stages[n].ready, sizes[n])), None)
+            if full is None and self._may_open(sizes):
+                self.walk.open_next()
+                continue
+            if full is None and not levels:
+                return False
+            level = levels[0] if full is None else full
+            self._submit(level, _take(self.walk.stages[level].ready, sizes[level]))
+            return True
+        return False
+
+    def _may_open(self, sizes: Sequence[int]) -> bool:
+        """Return whether to open another window: not where jobs already wait for a worker in numbers."""
+        return not self.walk.ended and all(
+            len(stage.ready) < FULL_BATCHES_WAITING * size
+            for stage, size in zip(self.walk.stages, sizes, strict=True)
+        )
+
+    def _submit(self, level: int, jobs: Sequence[Job]) -> None:
+        self.tasks[level] += 1
+        self.tally[level].in_flight += len(jobs)
+        self.executor.submit(self.plan.stages[level].stage, self.plan.store, jobs)
 
     def settle(self, done: Done) -> None:
         """Take in a task that ended."""
-        self.in_flight -= 1
+        level = next(n for n, stage in enumerate(self.plan.stages) if stage.stage is done.stage)
+        stage = self.walk.stages[level]
+        self.tasks[level] -= 1
+        stage.tally.in_flight -= len(done.jobs)
         was_alone, self.isolating = self.isolating, False
-        level = next(n for n, state in enumerate(self.states) if state.plan.stage is done.stage)
-        if done.result is not None:
-            self.states[level].ready.extendleft(done.result.again)
-            for entry in done.result.entries:
-                self._finish(level, entry)
-        elif was_alone:
-            self._bury(level, done)
-        else:
-            self.suspects.extend((level, replace(job, attempt=job.attempt + 1)) for job in done.jobs)
+        if done.result is None:
+            self._suspect(level, done, was_alone)
+            return
+        jobs = {job.unit.name: job for job in done.jobs}
+        if done.result.entries:
+            seconds = sum(entry.seconds for entry in done.result.entries)
+            self.sizes[level].note(len(done.result.entries), seconds)
+        for entry in done.result.entries:
+            self.walk.finish(level, jobs[entry.unit], entry)
+        stage.ready.extendleft(reversed(done.result.again))
+        for job, parts, error in done.result.corrupt:
+            if self.mending.can(level, job):
+                self.mending.mend(level, job, parts)
+            else:
+                self._bury(level, stage, job, error)
 
-    def _bury(self, level: int, done: Done) -> None:
-        """Record the unit of a task that died though nothing else was running."""
-        job = done.jobs[0]
-        reason = f"{type(done.error).__name__}: {done.error}"
+    def _suspect(self, level: int, done: Done, was_alone: bool) -> None:
+        """Take in a task that died: try its units one by one, and bury one that was alone."""
+        if was_alone:
+            reason = f"{type(done.error).__name__}: {done.error}"
+            self._bury(level, self.walk.stages[level], done.jobs[0], reason)
+        else:
+            self.suspects.extend(
+                (level, replace(job, attempt=job.attempt + 1, order=job.order + 1)) for job in done.jobs
+            )
+
+    def _bury(self, level: int, stage: StageWalk, job: Job, reason: str) -> None:
+        """Record a unit that can not be computed, in the name of the worker that could not say so."""
         entry = Entry(
-            stage=done.stage.name,
+            stage=stage.plan.stage.name,
             unit=job.unit.name,
             status="failed",
             reason=reason,
             inputs=job.inputs,
             attempts=job.attempt,
+            order=job.order,
             finished=now(),
         )
-        self.states[level].plan.ledger.record(f"{task_name(done.stage, done.jobs)}-died", [entry])
-        self._finish(level, entry)
+        name = f"{task_name(stage.plan.stage, [job])}-died"
+        stage.plan.ledger.record(month_of(job.unit.window), name, [entry])
+        self.walk.finish(level, job, entry)
 
-    def _finish(self, level: int, entry: Entry) -> None:
-        self.states[level].computed += 1
-        self._announce(level, entry)
+    def drain(self, grace_s: float) -> None:
+        """Wait for the tasks at work to end, but not for ever: what they did is in the ledger."""
+        until_s = time.monotonic() + grace_s
+        while sum(self.tasks):
+            done = self.executor.next_done(max(0.0, until_s - time.monotonic()))
+            if done is None:
+                return
+            if done.result is not None:
+                self.settle(done)
 
-    def _announce(self, level: int, entry: Entry) -> None:
-        """Note the outcome of a unit and release the units that waited for it alone."""
-        self.states[level].entries[entry.unit] = entry
-        for unit in self.below[level].get(entry.unit, ()):
-            below = self.states[level + 1]
-            below.missing[unit.name] -= 1
-            if below.missing[unit.name] == 0:
-                self._release(level + 1, unit)
 
-    def _release(self, level: int, unit: Unit) -> None:
-        """Make a unit's job ready, unless the ledger has it done from the same inputs."""
-        state = self.states[level]
-        job = self._job(level, unit)
-        known = state.plan.entries.get(unit.name)
-        if known is not None and known.done and known.inputs == job.inputs:
-            state.kept += 1
-            self._announce(level, known)
-        else:
-            state.ready.append(job)
+def _is_full(ready: Sequence[Job], size: int) -> bool:
+    """Return whether the first jobs make a whole batch, or one that the next job can not join."""
+    n = _batch_length(ready, size)
+    return n == size or n < len(ready)
 
-    def _job(self, level: int, unit: Unit) -> Job:
-        if not unit.needs:
-            return Job(unit, inputs=unit.inputs)
-        entries = [self.states[level - 1].entries[need] for need in unit.needs]
-        sources = tuple(Source(entry.unit, entry.part) for entry in entries if entry.part)
-        return Job(unit, sources, digest(self._content(entries)))
 
-    def _content(self, entries: Iterable[Entry]) -> Iterable[object]:
-        """Yield what a unit below depends on: the rows of the units above, and where stations stand."""
-        yield self.plan.sites
-        for entry in entries:
-            yield entry.unit, entry.checksum if entry.done else entry.status
+def _take(ready: deque[Job], size: int) -> list[Job]:
+    """Take the next jobs of a task: of one month; a job that is tried again goes alone."""
+    return [ready.popleft() for _ in range(_batch_length(ready, size))]
+
+
+def _batch_length(ready: Sequence[Job], size: int) -> int:
+    first = ready[0]
+    if first.attempt > 1:
+        return 1
+    window = first.unit.window
+    month = month_of(window)
+    n = 0
+    for job in ready:
+        if job.unit.window is not window:
+            window = job.unit.window
+            if month_of(window) != month:
+                break
+        if n == size or job.attempt > 1:
+            break
+        n += 1
+    return n

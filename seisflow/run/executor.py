@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from seisflow.deploy.base import Deployment
+from seisflow.errors import DeploymentError
+from seisflow.run import notice
 from seisflow.run.stages import Stage
 from seisflow.run.store import Store
 from seisflow.run.task import Result, run_task
 from seisflow.run.units import Job
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
-__all__ = ["DaskExecutor", "Done", "Executor", "SerialExecutor"]
+    from seisflow.workflow import Workflow
+
+__all__ = ["Done", "Executor", "SerialExecutor", "executor_for"]
 
 
 @dataclass(frozen=True)
@@ -32,80 +37,84 @@ class Executor(Protocol):
     """Runs tasks, several at once, and gives them back as they end."""
 
     @property
-    def capacity(self) -> int:
-        """Tasks to keep in flight, so that no worker waits and the scheduler stays small."""
+    def client(self) -> Client | None:
+        """The client it has now, another one after it lost a scheduler; None where there is no cluster."""
+
+    def check(self, stages: Sequence[Stage]) -> None:
+        """Raise a `DeploymentError` if no worker can run one of the stages: before anything runs."""
+
+    def memory_mb(self, stage: Stage) -> float | None:
+        """Memory that every worker for a stage has for one task, MB; None where it is not limited."""
+
+    def free(self, stage: Stage) -> int:
+        """Tasks of a stage to submit now, so that no worker waits and the scheduler stays small."""
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Start a task."""
 
-    def next_done(self) -> Done:
-        """Wait for the next task that ends."""
+    def next_done(self, timeout_s: float | None = None) -> Done | None:
+        """Wait for the next task that ends; None if none did in time, or none is left to wait for."""
+
+    def stop(self) -> None:
+        """Begin nothing more; may be called from a signal handler.
+
+        Tasks that no worker has begun are forgotten; those at work end after their present unit and
+        hand the rest of their jobs back. `next_done` gives them, then None.
+        """
 
 
 @dataclass
 class SerialExecutor:
     """Runs tasks one after another in this process: for debugging."""
 
-    capacity: int = 1
-    _waiting: list[tuple[Stage, Store, Sequence[Job]]] = field(default_factory=list)
+    client: None = None
+    _waiting: deque[tuple[Stage, Store, Sequence[Job]]] = field(default_factory=deque)
+    _stopped: bool = False
+
+    def check(self, stages: Sequence[Stage]) -> None:
+        """Do nothing: this process takes what the machine has."""
+
+    def memory_mb(self, stage: Stage) -> float | None:
+        """Return None: nobody watches the memory of this process."""
+        return None
+
+    def free(self, stage: Stage) -> int:
+        """One task at a time."""
+        return 0 if self._stopped else max(0, 1 - len(self._waiting))
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Keep a task until `next_done` asks for it."""
         self._waiting.append((stage, store, jobs))
 
-    def next_done(self) -> Done:
+    def next_done(self, timeout_s: float | None = None) -> Done | None:
         """Run the oldest task that waits."""
-        stage, store, jobs = self._waiting.pop(0)
+        if self._stopped or not self._waiting:
+            return None
+        stage, store, jobs = self._waiting.popleft()
         try:
-            return Done(stage, jobs, run_task(stage, store, jobs))
+            with notice.listening(str(id(self)), lambda: None):
+                return Done(stage, jobs, run_task(stage, store, jobs))
         except Exception as error:
             return Done(stage, jobs, error=error)
 
+    def stop(self) -> None:
+        """Forget the task that waits; the one at work ends after its present unit."""
+        self._stopped = True
+        notice.give(str(id(self)))
 
-class DaskExecutor:
-    """Runs tasks on the workers of a Dask client; keys and spans name stage and unit.
 
-    Parameters
-    ----------
-    client : distributed.Client
-    name : str
-        Name of the run: the outermost span on the dashboard.
-    task : callable, optional
-        Replaces `run_task`, in tests of the engine.
+def executor_for(workflow: Workflow, client: Client | None) -> Executor:
+    """Return the executor of a run: on the workers of a client, or in this process without one.
+
+    Raises
+    ------
+    DeploymentError
+        If `workflow.deployment` is no deployment.
     """
+    if client is None:
+        return SerialExecutor()
+    from seisflow.run.dask_executor import DaskExecutor
 
-    def __init__(self, client: Client, name: str, task: Callable[..., Result] = run_task) -> None:
-        from distributed import as_completed
-
-        self._client = client
-        self._name = name
-        self._token = uuid.uuid4().hex[:6]  # several runs may share a scheduler
-        self._task = task
-        self._running: dict[Future[Any], tuple[Stage, Sequence[Job]]] = {}
-        self._completed = as_completed([])
-
-    @property
-    def capacity(self) -> int:
-        """Twice the threads of the workers: each has the next task at hand."""
-        return max(2, 2 * int(sum(self._client.nthreads().values())))
-
-    def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
-        """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""
-        from distributed import span
-
-        label = jobs[0].unit.name if len(jobs) == 1 else f"{jobs[0].unit.name}+{len(jobs) - 1}"
-        attempt = "" if jobs[0].attempt == 1 else f"#{jobs[0].attempt}"
-        key = f"{stage.name}-{label}{attempt}-{self._token}"
-        with span(f"seisflow {self._name}", stage.name):
-            future = self._client.submit(self._task, stage, store, list(jobs), key=key, pure=False)
-        self._running[future] = (stage, jobs)
-        self._completed.add(future)
-
-    def next_done(self) -> Done:
-        """Wait for the next future; a lost worker's task was already run again by the scheduler."""
-        future = next(self._completed)
-        stage, jobs = self._running.pop(future)
-        error = future.exception()
-        result = None if error is not None else future.result()
-        future.release()
-        return Done(stage, jobs, result, error)
+    if not isinstance(workflow.deployment, Deployment):
+        raise DeploymentError(f"{type(workflow.deployment).__name__} is no deployment")
+    return DaskExecutor(client, workflow.name, workflow.deployment)

@@ -1,32 +1,48 @@
-"""The ledger: one immutable record for each finished task, with a row for each unit of work.
+"""The ledger: what was computed, a row for each unit of work, in records that are never changed.
 
-A record names the part that holds the rows of its units; a part no record names does not exist for
-readers. The newest row of a unit is the true one.
+Each finished task leaves one record in the folder of a month. A record names the part that holds
+the rows of its units; a part no record names does not exist for readers. Records of a month are
+compacted into one file now and then; the newest row of a unit is the true one.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import datetime as dt
+import logging
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from seisflow.errors import CorruptPartError, StoreError
 from seisflow.run.store import Store
+from seisflow.run.units import digest
+from seisflow.storage.sealed import seal, unseal
 from seisflow.tables import LEDGER, validate
 
-__all__ = ["Entry", "Ledger"]
+if TYPE_CHECKING:
+    from seisflow.keys import Window
+
+__all__ = ["Entry", "Ledger", "as_table", "month_of", "now"]
 
 DONE = frozenset({"ok", "empty"})
+COMPACT = "compact-"  # records begin with a digit: listed in order, what they become comes after them
+READERS = 8
+LISTINGS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the LEDGER table."""
+    """One row of the LEDGER table.
+
+    `order` says which of two rows of a unit is newer. The driver gives it (`Lease.order`), since the
+    clocks of two workers can not be compared.
+    """
 
     stage: str
     unit: str
@@ -41,6 +57,7 @@ class Entry:
     peak_memory_mb: float = 0.0
     finished: str = ""
     versions: str = ""
+    order: int = 0
 
     @property
     def done(self) -> bool:
@@ -48,46 +65,161 @@ class Entry:
         return self.status in DONE
 
 
+COLUMNS = [field.name for field in fields(Entry)]
+
+
+def month_of(window: Window) -> str:
+    """Return the month of the ledger that a window belongs to, by its start: ``2014-08``."""
+    return str(window.start.astype("datetime64[M]"))
+
+
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger of one stage."""
+    """The ledger of one stage.
+
+    Parameters
+    ----------
+    store : Store
+    folder : str
+        Key of the stage's folder: ``store.stage(name, fingerprint)``.
+    """
 
     store: Store
-    folder: Path
+    folder: str
 
-    @property
-    def records(self) -> Path:
-        """Folder of the records."""
-        return self.folder / "ledger"
+    def _month(self, month: str) -> str:
+        return f"{self.folder}/ledger/{month}"
 
-    def record(self, name: str, entries: Sequence[Entry]) -> None:
-        """Write the record of one finished task."""
-        self.store.write_json(self.records / f"{name}.json", [asdict(entry) for entry in entries])
+    def record(self, month: str, name: str, entries: Sequence[Entry]) -> None:
+        """Write the record of one finished task, whose units all belong to the month."""
+        order = max(entry.order for entry in entries)
+        key = f"{self._month(month)}/{order:010d}-{name}.parquet"
+        self.store.write_bytes(key, seal(_as_arrow(entries)))
 
-    def entries(self) -> dict[str, Entry]:
-        """Return the newest entry of each unit."""
-        newest: dict[str, Entry] = {}
-        with ThreadPoolExecutor(8) as pool:
-            for rows in pool.map(_rows, sorted(self.records.glob("*.json"))):
-                for row in rows:
-                    entry = Entry(**row)
-                    known = newest.get(entry.unit)
-                    if known is None or (entry.finished, entry.attempts) >= (known.finished, known.attempts):
-                        newest[entry.unit] = entry
-        return newest
+    def months(self) -> list[str]:
+        """Return the months that have rows, sorted."""
+        return self.store.names(f"{self.folder}/ledger")
+
+    def entries(self, month: str) -> dict[str, Entry]:
+        """Return the newest entry of each unit of a month."""
+        rows, _ = self._read(month)
+        columns = [rows.column(name) for name in COLUMNS]
+        finished = COLUMNS.index("finished")
+        lists = [
+            _as_text(column) if n == finished else column.to_pylist() for n, column in enumerate(columns)
+        ]
+        return {entry.unit: entry for entry in map(Entry, *lists)}
+
+    def table(self, month: str) -> pd.DataFrame:
+        """Return the newest row of each unit of a month, a LEDGER table sorted by unit."""
+        rows, _ = self._read(month)
+        table: pd.DataFrame = rows.to_pandas()
+        return table
+
+    def compact(self, month: str) -> None:
+        """Put the rows of a month into one file and delete the records; for the holder of the lease.
+
+        The file is there before the first record goes, and a row that is in both counts once, so
+        whoever is killed in between loses and doubles nothing.
+        """
+        rows, keys = self._read(month)
+        damaged = [key for key in keys if not key.whole]
+        if len(keys) < 2 and not damaged:
+            return
+        content = seal(rows)
+        target = f"{self._month(month)}/{COMPACT}{digest([content.hex()])}.parquet"
+        if target not in {key.key for key in keys}:
+            self.store.write_bytes(target, content)
+        for key in keys:
+            if key.key != target:
+                self.store.delete(key.key)
+
+    def _read(self, month: str) -> tuple[pa.Table, list[_File]]:
+        """Return the newest rows of a month and the files that were read.
+
+        Files may be compacted meanwhile, and a listing is no snapshot: it counts only if what it
+        showed is still there afterwards, and no other compacted file is.
+        """
+        for _ in range(LISTINGS):
+            listed = self.store.keys(self._month(month))
+            files = self._read_files(listed)
+            after = self.store.keys(self._month(month))
+            if set(listed) <= set(after) and _compacted(listed) == _compacted(after):
+                return _newest([file.rows for file in files]), files
+        raise StoreError(f"{self.store.uri(self._month(month))} changed {LISTINGS} times while it was read")
+
+    def _read_files(self, keys: Sequence[str]) -> list[_File]:
+        if len(keys) < 4:
+            found = [self._read_file(key) for key in keys]
+        else:
+            with ThreadPoolExecutor(READERS) as pool:
+                found = list(pool.map(self._read_file, keys))
+        return [file for file in found if file is not None]
+
+    def _read_file(self, key: str) -> _File | None:
+        """Return the rows of a file; a damaged one has none, and its units are computed again."""
+        try:
+            return _File(key, unseal(self.store.read_bytes(key), self.store.uri(key)).cast(LEDGER))
+        except FileNotFoundError:  # compacted meanwhile
+            return None
+        except CorruptPartError as error:
+            logging.getLogger("seisflow").warning("%s", error)
+            return _File(key, LEDGER.empty_table(), whole=False)
 
 
-def _rows(path: Path) -> list[Mapping[str, Any]]:
-    rows: list[Mapping[str, Any]] = json.loads(path.read_text())
-    return rows
+@dataclass(frozen=True)
+class _File:
+    """A file of the ledger as it was read."""
+
+    key: str
+    rows: pa.Table
+    whole: bool = True
+
+
+def _compacted(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if key.rsplit("/", 1)[-1].startswith(COMPACT)]
+
+
+def _newest(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the newest row of each unit, sorted by unit."""
+    rows = pa.concat_tables(tables) if tables else LEDGER.empty_table()
+    if not len(rows):
+        return rows
+    keys = [
+        ("unit", "ascending"),
+        ("order", "ascending"),
+        ("attempts", "ascending"),
+        ("finished", "ascending"),
+    ]
+    rows = rows.take(pc.sort_indices(rows, sort_keys=keys)).combine_chunks()
+    units = rows.column("unit")
+    last = pc.not_equal(units.slice(0, len(rows) - 1), units.slice(1))
+    return rows.filter(pa.chunked_array([*last.chunks, pa.array([True])]))
+
+
+def _as_arrow(entries: Sequence[Entry]) -> pa.Table:
+    """Return entries as an Arrow table of LEDGER."""
+    arrays = []
+    for field in LEDGER:
+        values = [getattr(entry, field.name) for entry in entries]
+        if field.name == "finished":
+            values = np.array(values, "datetime64[ns]")  # type: ignore[assignment]
+        arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=LEDGER)
+
+
+def _as_text(times: pa.ChunkedArray) -> list[str]:
+    """Return times as an `Entry` has them."""
+    texts: list[str] = np.datetime_as_string(times.to_numpy().astype("datetime64[us]")).tolist()
+    return texts
 
 
 def now() -> str:
     """Return the present time, UTC, ISO 8601 to the microsecond."""
-    return str(np.datetime64(pd.Timestamp.now("UTC").tz_localize(None), "us"))
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def as_table(entries: Iterable[Entry]) -> pd.DataFrame:
     """Return entries as a LEDGER table, sorted by stage and unit."""
-    rows = sorted((asdict(entry) for entry in entries), key=lambda row: (row["stage"], row["unit"]))
-    return validate(pd.DataFrame(rows, columns=LEDGER.names), LEDGER)
+    rows = sorted(entries, key=lambda entry: (entry.stage, entry.unit))
+    return validate(_as_arrow(rows).to_pandas(), LEDGER)

@@ -4,64 +4,108 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from seisflow.keys import Window
+from seisflow.errors import CorruptPartError
 from seisflow.run.store import Store
-from seisflow.run.units import Source
-from seisflow.tables import concatenate, to_arrow
+from seisflow.storage.sealed import seal, unseal
+from seisflow.tables import to_arrow
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from seisflow.keys import Window
+    from seisflow.run.units import Source
 
 __all__ = ["Parts"]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of one stage."""
+    """The parts of one stage.
+
+    Parameters
+    ----------
+    store : Store
+    folder : str
+        Key of the stage's folder: ``store.stage(name, fingerprint)``.
+    """
 
     store: Store
-    folder: Path
+    folder: str
 
-    def path(self, part: str, table: str) -> Path:
-        """Return the file of one table of a part."""
-        return self.folder / "parts" / f"{part}.{table}.parquet"
+    def key(self, part: str, table: str) -> str:
+        """Return the key of one table of a part."""
+        return f"{self.folder}/parts/{part}.{table}.parquet"
 
     def write(self, part: str, table: str, frames: Mapping[str, pd.DataFrame], schema: pa.Schema) -> None:
         """Write the rows of some units (by name) as one table of a part."""
-        tables = []
-        for unit, frame in frames.items():
-            rows = to_arrow(frame, schema)
-            tables.append(rows.append_column("unit", pa.array([unit] * rows.num_rows, pa.string())))
-        with self.store.appearing(self.path(part, table)) as temporary:
-            pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
+        filled = {unit: frame for unit, frame in frames.items() if len(frame)}
+        rows = (
+            to_arrow(pd.concat(filled.values(), ignore_index=True), schema)
+            if filled
+            else schema.empty_table()
+        )
+        units = [unit for unit, frame in filled.items() for _ in range(len(frame))]
+        sealed = seal(rows.append_column("unit", pa.array(units, pa.string())))
+        self.store.write_bytes(self.key(part, table), sealed)
 
     def read(
         self, table: str, schema: pa.Schema, sources: Iterable[Source], window: Window | None = None
     ) -> pd.DataFrame:
-        """Return the rows of some units, in the order of the sources; only those in `window` if given."""
+        """Return the rows of some units; only those in `window` if given.
+
+        A part is read once, whatever the number of its units; parts come in the order in which the
+        sources name them first, rows of a part as they were written.
+
+        Raises
+        ------
+        CorruptPartError
+            If a part is damaged or gone; it names the part.
+        """
         by_part: dict[str, list[str]] = {}
         for source in sources:
             by_part.setdefault(source.part, []).append(source.unit)
-        frames = [
-            self._rows(self.path(part, table), units, window) for part, units in by_part.items() if part
-        ]
-        return concatenate(frames, schema)
+        tables = [schema.empty_table()]
+        for part, units in by_part.items():
+            if part:
+                rows = _chosen(self._table(part, table), units, window)
+                tables.append(rows.select(schema.names).cast(schema))
+        found: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        return found
 
-    @staticmethod
-    def _rows(path: Path, units: Sequence[str], window: Window | None) -> pd.DataFrame:
-        wanted = ds.field("unit").isin(list(units))
-        if window is not None:
-            start, end = (
-                pa.scalar(int(t.astype("int64")), pa.timestamp("ns", "UTC"))
-                for t in (window.start, window.end)
-            )
-            wanted &= (ds.field("time") >= start) & (ds.field("time") < end)
-        rows: pd.DataFrame = pq.read_table(path, filters=wanted).to_pandas()
-        return rows
+    def verify(self, part: str, tables: Iterable[str]) -> None:
+        """Read the tables of a part for nothing but their checksums.
+
+        Raises
+        ------
+        CorruptPartError
+            If one is damaged or gone.
+        """
+        for table in tables:
+            self._table(part, table)
+
+    def _table(self, part: str, table: str) -> pa.Table:
+        key = self.key(part, table)
+        try:
+            return unseal(self.store.read_bytes(key), self.store.uri(key))
+        except FileNotFoundError as error:
+            raise CorruptPartError(
+                f"{self.store.uri(key)} is gone, though the ledger names it; what it held is computed again",
+                part,
+            ) from error
+        except CorruptPartError as error:
+            raise CorruptPartError(str(error), part) from error
+
+
+def _chosen(rows: pa.Table, units: Sequence[str], window: Window | None) -> pa.Table:
+    """Return the rows of some units, in a window if one is given."""
+    wanted = pc.field("unit").isin(list(units))
+    if window is not None:
+        start, end = (
+            pa.scalar(int(t.astype("int64")), pa.timestamp("ns", "UTC")) for t in (window.start, window.end)
+        )
+        wanted &= (pc.field("time") >= start) & (pc.field("time") < end)
+    return rows.filter(wanted)

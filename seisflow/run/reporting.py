@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from seisflow.report import RecordSection, ReportInputs, SectionTrace, best_even
 from seisflow.run.results import read_catalog
 from seisflow.run.status import read_ledger
 from seisflow.run.store import Store
-from seisflow.tables import AVAILABILITY, HOLDINGS, STATIONS, Catalog, empty, read_table
+from seisflow.tables import AVAILABILITY, HOLDINGS, STATIONS, Catalog, empty
 from seisflow.waveforms import prepare_waveforms
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ PACKAGES = (
 )
 
 
-def report_run(workflow: Workflow, comparison: Mapping[str, Any] | None = None) -> Path:
-    """Write ``report.html`` into the output folder of a run and return its path.
+def report_run(workflow: Workflow, comparison: Mapping[str, Any] | None = None) -> str:
+    """Write ``report.html`` into the output folder of a run and return its path or URL.
 
     Parameters
     ----------
@@ -57,12 +56,12 @@ def report_run(workflow: Workflow, comparison: Mapping[str, Any] | None = None) 
     SeisflowError
         If the run has no tables yet.
     """
-    store = Store(Path(workflow.output))
-    if not (store.tables / "picks.parquet").exists():
+    store = Store(workflow.output, workflow.storage_options)
+    if not store.exists(f"{store.tables}/picks.parquet"):
         raise SeisflowError(f"{store.root} has no tables yet; finish the run first: seisflow run WORKFLOW")
-    catalog = read_catalog(store.tables)
-    stations = read_table(store.tables / "stations.parquet", STATIONS)
-    availability = store.tables / "availability.parquet"
+    catalog = read_catalog(store.uri(store.tables), store.storage_options)
+    stations = store.read_table(f"{store.tables}/stations.parquet", STATIONS)
+    availability = f"{store.tables}/availability.parquet"
     inputs = ReportInputs(
         name=workflow.name,
         period=workflow.period,
@@ -70,19 +69,23 @@ def report_run(workflow: Workflow, comparison: Mapping[str, Any] | None = None) 
         events=catalog.events,
         assignments=catalog.assignments,
         picks=catalog.picks,
-        availability=read_table(availability, AVAILABILITY) if availability.exists() else empty(AVAILABILITY),
+        availability=store.read_table(availability, AVAILABILITY)
+        if store.exists(availability)
+        else empty(AVAILABILITY),
         ledger=read_ledger(store),
         parameters=workflow.parameters(),
         versions=_versions(),
         sections=_sections(workflow, store, catalog, stations),
         comparison=dict(comparison) if comparison else None,
     )
-    return write_report(inputs, store.root / "report.html")
+    with store.appearing("report.html") as page:
+        write_report(inputs, page)
+    return store.uri("report.html")
 
 
 def _taking_part(stations: pd.DataFrame, store: Store) -> pd.DataFrame:
     """Return the sites of stations that the archive has data of."""
-    holdings = read_table(store.archive / "holdings.parquet", HOLDINGS)
+    holdings = store.read_table(f"{store.archive}/holdings.parquet", HOLDINGS)
     held = pd.MultiIndex.from_frame(holdings[["network", "station"]]).unique()
     return stations[pd.MultiIndex.from_frame(stations[["network", "station"]]).isin(held)].reset_index(
         drop=True
@@ -104,7 +107,7 @@ def _sections(
 ) -> list[RecordSection]:
     """Return record sections of the best events."""
     best = best_events(catalog.events)
-    holdings = read_table(store.archive / "holdings.parquet", HOLDINGS)
+    holdings = store.read_table(f"{store.archive}/holdings.parquet", HOLDINGS)
     return [_section(event, workflow, holdings, catalog, stations) for event in best.to_dict("records")]
 
 

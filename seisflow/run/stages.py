@@ -8,8 +8,7 @@ and those below, nothing above.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from seisflow.errors import MetadataError
-from seisflow.keys import NetworkDay, Window
+from seisflow.keys import Window
 from seisflow.run.units import Job, Unit, digest
 from seisflow.tables import ASSIGNMENTS, AVAILABILITY, EVENTS, PICKS, Catalog
 
@@ -27,9 +26,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from seisflow.run.parts import Parts
+    from seisflow.run.plan import Plan
     from seisflow.workflow import Workflow
 
 __all__ = ["Association", "Location", "Outcome", "Picking", "Stage", "stages_of"]
+
+# Peak memory of a worker process, measured; see docs/running.md.
+PROCESS_MB = 350.0
+CHANNEL_MB = 20.0
+MB_PER_BYTE = 15e-6
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,20 @@ class Stage(ABC):
     name: ClassVar[str]
     schemas: ClassVar[Mapping[str, pa.Schema]]
     version: ClassVar[int] = 1
+    most_units: ClassVar[int] = 32
+    """Units of one task at most: each network-day names the station-days it reads."""
+    typical_s: ClassVar[float] = 10.0
+    """Seconds of a unit that are assumed where none was measured."""
 
     @property
     @abstractmethod
     def identity(self) -> list[Any]:
         """What decides the result of the stage, apart from its inputs."""
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What a task of the stage takes of its worker beside a thread, such as ``{"GPU": 1.0}``."""
+        return {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -69,13 +83,36 @@ class Stage(ABC):
         above = self.above.fingerprint if self.above else ""
         return digest([self.name, self.version, *self.identity, above])
 
-    @abstractmethod
-    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
-        """Yield the units of the stage, given the station-days there are."""
+    @property
+    def margin_s(self) -> float:
+        """Seconds of the stage above that a unit needs on both sides of its window."""
+        return 0.0
+
+    def is_remote(self, job: Job) -> bool:
+        """Return whether `fetch` has anything to fetch for a unit."""
+        return False
+
+    @property
+    def reach_s(self) -> float:
+        """Seconds of the archive that a station-day reads on both sides of its window."""
+        return 0.0
+
+    def publish(self, plan: Plan) -> None:  # noqa: B027 - most stages have nothing left to do
+        """Do what remains once every unit has an outcome and the tables are written; by the driver."""
+
+    def fetch(self, job: Job) -> Mapping[str, bytes]:
+        """Return the remote files that a unit reads, by URI; called while the unit before it computes."""
+        return {}
 
     @abstractmethod
-    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
-        """Compute one unit; `parts` reads the rows of the stage above."""
+    def compute(
+        self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
+    ) -> Outcome:
+        """Compute one unit; `parts` reads the rows of the stage above, `contents` are its remote files."""
+
+    @abstractmethod
+    def memory_mb(self, unit: Unit) -> float:
+        """Return an estimate of the peak memory of a process that computes a unit, from above, MB."""
 
 
 class Picking(Stage):
@@ -83,6 +120,8 @@ class Picking(Stage):
 
     name = "picking"
     schemas: ClassVar = {"picks": PICKS, "availability": AVAILABILITY}
+    most_units: ClassVar[int] = 500
+    typical_s: ClassVar[float] = 5.0
 
     @property
     def identity(self) -> list[Any]:
@@ -90,14 +129,32 @@ class Picking(Stage):
         workflow = self.workflow
         return [workflow.picking.identity(), workflow.preparation.identity(), workflow.archive.identity()]
 
-    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
-        """Yield the station-days themselves."""
-        yield from station_days
+    @property
+    def resources(self) -> dict[str, float]:
+        """Return what the picker takes."""
+        return self.workflow.picking.resources
 
-    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+    def is_remote(self, job: Job) -> bool:
+        """Return whether a file of a station-day lies on no local disk."""
+        return any("://" in uri for uri in job.unit.uris)
+
+    @property
+    def reach_s(self) -> float:
+        """Return the margins of picking and of preparation together."""
+        return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
+
+    def fetch(self, job: Job) -> Mapping[str, bytes]:
+        """Return the files of a station-day, where they lie on no local disk."""
+        return self.workflow.archive.fetch(job.unit.uris)
+
+    def memory_mb(self, unit: Unit) -> float:
+        """Return an estimate of the peak memory from the bytes that are decoded, MB."""
+        return PROCESS_MB + unit.n_channels * CHANNEL_MB + unit.n_bytes * MB_PER_BYTE
+
+    def compute(
+        self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
+    ) -> Outcome:
         """Read, prepare and pick one station-day, margins included; picks and availability of the day."""
-        from seisflow.archive import read_traces
-        from seisflow.archive.stations import read_inventory
         from seisflow.picking import pick_phases
         from seisflow.waveforms import prepare_waveforms
 
@@ -105,11 +162,11 @@ class Picking(Stage):
         site = _site(stations, key)
         wide = key.window.widened(workflow.picking.margin_s)
         preparation = workflow.preparation
-        wanted = wide.widened(preparation.margin_s)
-        traces = read_traces(workflow.archive, job.unit.uris, wanted, bands=preparation.bands)
+        span = wide.widened(preparation.margin_s)
+        traces = workflow.archive.read(job.unit.uris, span, contents, preparation.bands)
         inventory = None
         if preparation.remove_response != "none":
-            inventory = read_inventory(workflow.stations.inventory)
+            inventory = workflow.stations.responses(site["network"], site["station"])
         waveforms = prepare_waveforms(traces, preparation, wide, site, inventory)
         picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
@@ -131,7 +188,7 @@ class Association(Stage):
         assert workflow.association is not None and workflow.velocity is not None
         return [workflow.association.identity(), workflow.velocity.model_dump_json()]
 
-    @cached_property
+    @property
     def margin_s(self) -> float:
         """Seconds of picks that a network-day needs on both sides."""
         from seisflow.association.stitching import stitching_margin_s
@@ -139,20 +196,13 @@ class Association(Stage):
         assert self.workflow.association is not None
         return stitching_margin_s(self.workflow.association)
 
-    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
-        """Yield the network-days; each needs the station-days within the stitching margin."""
-        days: dict[Window, list[str]] = {}
-        for unit in station_days:
-            days.setdefault(unit.window, []).append(unit.name)
-        windows = sorted(days)
-        for window in windows:
-            wide = window.widened(self.margin_s)
-            first = bisect_right(windows, wide.start, key=lambda w: w.end)
-            last = bisect_left(windows, wide.end, key=lambda w: w.start)
-            needs = tuple(name for near in windows[first:last] for name in days[near])
-            yield Unit(NetworkDay(window), needs=needs)
+    def memory_mb(self, unit: Unit) -> float:
+        """Return an estimate of the peak memory, MB."""
+        return PROCESS_MB
 
-    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+    def compute(
+        self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
+    ) -> Outcome:
         """Associate the picks around one network-day; events with origin in it, and their picks."""
         from seisflow.association import associate_picks
         from seisflow.association.stitching import explain_empty
@@ -180,13 +230,13 @@ class Location(Stage):
         assert self.workflow.location is not None
         return [self.workflow.location.identity()]
 
-    def units(self, station_days: list[Unit]) -> Iterator[Unit]:
-        """Yield the network-days; each needs its own association."""
-        for window in sorted({unit.window for unit in station_days}):
-            key = NetworkDay(window)
-            yield Unit(key, needs=(str(key),))
+    def memory_mb(self, unit: Unit) -> float:
+        """Return an estimate of the peak memory, MB."""
+        return PROCESS_MB
 
-    def compute(self, job: Job, stations: pd.DataFrame, parts: Parts | None) -> Outcome:
+    def compute(
+        self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
+    ) -> Outcome:
         """Locate the events of one network-day."""
         from seisflow.location import locate_events
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seisflow.run.ledger import Entry
 
 __all__ = ["StageTally", "Tally"]
 
@@ -59,6 +63,35 @@ class StageTally:
     def left(self) -> int:
         """Units without an outcome."""
         return self.total - self.settled
+
+    def keep(self, entry: Entry) -> None:
+        """Count a unit that was found done in the ledger."""
+        self.kept += 1
+        self._count(entry, 1)
+
+    def take(self, entry: Entry, station: str = "") -> None:
+        """Count a unit that this run computed."""
+        self.computed += 1
+        self.seconds += entry.seconds
+        if station:
+            units, seconds = self.stations.get(station, (0, 0.0))
+            self.stations[station] = (units + 1, seconds + entry.seconds)
+        self._count(entry, 1)
+
+    def drop(self, entry: Entry, *, kept: bool) -> None:
+        """Take a unit back that must be computed again; what was computed stays counted as work done."""
+        self.kept -= kept
+        self._count(entry, -1)
+
+    def _count(self, entry: Entry, n: int) -> None:
+        self.rows += n * entry.n_rows
+        if entry.status == "ok":
+            self.ok += n
+        elif entry.status == "empty":
+            self.empty += n
+        else:
+            self.failed += n
+            self.reasons[entry.reason.split(":")[0]] += n
 
 
 Tally = Sequence[StageTally]

@@ -6,128 +6,179 @@ A task gets names and reads its own input; it returns ledger entries, never arra
 from __future__ import annotations
 
 import functools
-import resource
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seisflow import __version__
-from seisflow.errors import SeisflowError, WaveformError
-from seisflow.run.ledger import Entry, Ledger, now
+from seisflow.errors import CorruptPartError, SeisflowError, WaveformError
+from seisflow.run import notice
+from seisflow.run.ledger import Entry, Ledger, month_of, now
+from seisflow.run.memory import PeakMemory, available_mb, check_fits
 from seisflow.run.parts import Parts
+from seisflow.run.prefetch import Prefetch
 from seisflow.run.stages import Outcome, Stage
 from seisflow.run.store import Store
 from seisflow.run.units import Job, digest
-from seisflow.tables import STATIONS, read_table, to_arrow
+from seisflow.tables import STATIONS, to_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Result", "run_task", "task_name"]
+__all__ = ["Corrupt", "Result", "run_task", "task_name"]
 
 MAX_ATTEMPTS = 2
 
 
+class Corrupt(NamedTuple):
+    """A job that found parts of the stage above damaged, and what was found."""
+
+    job: Job
+    parts: tuple[str, ...]
+    reason: str
+
+
 @dataclass
 class Result:
-    """What a task reports to the driver: entries that are in the ledger, and jobs to try again alone."""
+    """What a task reports to the driver.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        Outcomes; they are in the ledger.
+    again : list of Job
+        Jobs to do again: those that failed for a passing reason, as another attempt, and those that
+        were not begun, as this worker is about to end.
+    corrupt : list of Corrupt
+        Jobs that wait until the stage above has computed again what they found damaged.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     again: list[Job] = field(default_factory=list)
+    corrupt: list[Corrupt] = field(default_factory=list)
 
 
 def task_name(stage: Stage, jobs: Sequence[Job]) -> str:
     """Return the name of part and record of a task: the same work has the same name on any host."""
     return digest(
-        [stage.name, stage.fingerprint, *((job.unit.name, job.inputs, job.attempt) for job in jobs)]
+        [
+            stage.name,
+            stage.fingerprint,
+            *((job.unit.name, job.inputs, job.attempt, job.order) for job in jobs),
+        ]
     )
 
 
 def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
-    """Compute a batch of units of one stage.
+    """Compute a batch of units of one stage, all of one month.
 
     A unit that fails for a passing reason is handed back to be tried alone; one that fails for
-    good, or for the last time, gets its ledger row with the reason.
+    good, or for the last time, gets its ledger row with the reason. Once notice is given that this
+    process must end, what has not begun is handed back.
     """
-    name = task_name(stage, jobs)
-    folder = store.stage(stage.name, stage.fingerprint)
-    stations = _stations(store)
-    above = Parts(store, store.stage(stage.above.name, stage.above.fingerprint)) if stage.above else None
-    result = Result()
-    tables: dict[str, dict[str, pd.DataFrame]] = {table: {} for table in stage.schemas}
-    for job in jobs:
+    batch = _Batch(stage, store, task_name(stage, jobs))
+    with Prefetch(stage, jobs) as files:
+        for number, job in enumerate(jobs):
+            if notice.given():
+                batch.result.again.extend(jobs[number:])
+                break
+            batch.compute(job, partial(files.contents, number))
+    batch.write(month_of(jobs[0].unit.window))
+    return batch.result
+
+
+class _Batch:
+    """The units of a task as they are computed, and what is written of them at the end."""
+
+    def __init__(self, stage: Stage, store: Store, name: str) -> None:
+        self.stage = stage
+        self.store = store
+        self.name = name
+        self.stations = _stations(store)
+        above = stage.above
+        self.above = Parts(store, store.stage(above.name, above.fingerprint)) if above else None
+        self.limit_mb = available_mb()
+        self.peak = PeakMemory()
+        self.result = Result()
+        self.tables: dict[str, dict[str, pd.DataFrame]] = {table: {} for table in stage.schemas}
+
+    def compute(self, job: Job, contents: Callable[[], Mapping[str, bytes]]) -> None:
+        """Compute one unit and note what came of it."""
         started = time.perf_counter()
-        entry = _blank(stage, job)
         try:
-            outcome = stage.compute(job, stations, above)
+            check_fits(self.stage, job.unit, self.limit_mb)
+            outcome = self.stage.compute(job, self.stations, self.above, contents())
+            found = _success(outcome, self.stage, self.name)
+        except CorruptPartError as error:
+            self.result.corrupt.append(Corrupt(job, (error.part,), f"{type(error).__name__}: {error}"))
+            return
         except Exception as error:
-            entry = _failure(entry, error)
-            if entry.status == "failed" and job.attempt < MAX_ATTEMPTS and not _is_permanent(error):
-                result.again.append(replace(job, attempt=job.attempt + 1))
-                continue
+            found = _failure(error)
+            if found["status"] == "failed" and job.attempt < MAX_ATTEMPTS and not _is_permanent(error):
+                self.result.again.append(replace(job, attempt=job.attempt + 1, order=job.order + 1))
+                return
         else:
-            entry = _success(entry, outcome, stage, name)
-            for table in stage.schemas:
-                tables[table][job.unit.name] = outcome.tables[table]
-        result.entries.append(replace(entry, seconds=round(time.perf_counter() - started, 4), finished=now()))
-    for table, frames in tables.items():
-        if frames:
-            Parts(store, folder).write(name, table, frames, stage.schemas[table])
-    if result.entries:
-        Ledger(store, folder).record(name, result.entries)
-    return result
+            for table in self.tables if found["part"] else ():
+                self.tables[table][job.unit.name] = outcome.tables[table]
+        entry = Entry(
+            stage=self.stage.name,
+            unit=job.unit.name,
+            inputs=job.inputs,
+            attempts=job.attempt,
+            order=job.order,
+            seconds=round(time.perf_counter() - started, 6),
+            peak_memory_mb=self.peak.of_unit(),
+            finished=now(),
+            versions=f"seisflow {__version__}",
+            **found,
+        )
+        self.result.entries.append(entry)
+
+    def write(self, month: str) -> None:
+        """Write the part, all tables of it or, where there is no row, none; then the record."""
+        folder = self.store.stage(self.stage.name, self.stage.fingerprint)
+        for table, frames in self.tables.items():
+            if frames:
+                Parts(self.store, folder).write(self.name, table, frames, self.stage.schemas[table])
+        if self.result.entries:
+            Ledger(self.store, folder).record(month, self.name, self.result.entries)
 
 
 def _stations(store: Store) -> pd.DataFrame:
-    path = store.archive / "stations.parquet"
-    return _read_stations(path, path.stat().st_mtime_ns)
+    key = f"{store.archive}/stations.parquet"
+    return _read_stations(store, store.stamp(key))
 
 
 @functools.lru_cache(maxsize=4)
-def _read_stations(path: Path, changed_ns: int) -> pd.DataFrame:
+def _read_stations(store: Store, stamp: str) -> pd.DataFrame:
     """Read the stations once a process, and again when the file has changed."""
-    return read_table(path, STATIONS)
+    return store.read_table(f"{store.archive}/stations.parquet", STATIONS)
 
 
-def _blank(stage: Stage, job: Job) -> Entry:
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    return Entry(
-        stage=stage.name,
-        unit=job.unit.name,
-        status="failed",
-        inputs=job.inputs,
-        attempts=job.attempt,
-        peak_memory_mb=round(peak_mb, 1),
-        versions=f"seisflow {__version__}",
-    )
+def _success(outcome: Outcome, stage: Stage, part: str) -> dict[str, Any]:
+    """Return what a computed unit puts into its ledger row; `n_rows` are those of the first table."""
+    counts = [len(outcome.tables[table]) for table in stage.schemas]
+    return {
+        "status": "ok" if counts[0] else "empty",
+        "reason": outcome.note,
+        "part": part if any(counts) else "",
+        "n_rows": counts[0],
+        "checksum": _checksum(outcome, stage) if any(counts) else "",
+    }
 
 
-def _success(entry: Entry, outcome: Outcome, stage: Stage, part: str) -> Entry:
-    """Return the ledger row of a computed unit; `n_rows` counts those of the stage's first table."""
-    first = next(iter(stage.schemas))
-    n_rows = len(outcome.tables[first])
-    return replace(
-        entry,
-        status="ok" if n_rows else "empty",
-        reason=outcome.note,
-        part=part,
-        n_rows=n_rows,
-        checksum=_checksum(outcome, stage),
-    )
-
-
-def _failure(entry: Entry, error: Exception) -> Entry:
+def _failure(error: Exception) -> dict[str, Any]:
+    """Return what a unit that raised puts into its ledger row."""
     if isinstance(error, WaveformError):
-        return replace(entry, status="empty", reason=str(error))
-    if isinstance(error, SeisflowError):
-        return replace(entry, reason=f"{type(error).__name__}: {error}")
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return replace(
-        entry, reason=f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
-    )
+        return {"status": "empty", "reason": str(error), "part": ""}
+    reason = f"{type(error).__name__}: {error}"
+    if not isinstance(error, SeisflowError):
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason += f" ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
+    return {"status": "failed", "reason": reason, "part": ""}
 
 
 def _is_permanent(error: Exception) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from seisflow.keys import NetworkDay, StationDay, Window
 
 __all__ = ["Job", "Source", "Unit", "digest"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where a unit finds rows of the stage above: a unit there and the part that holds its rows."""
 
@@ -28,18 +29,21 @@ class Unit:
     key : StationDay or NetworkDay
     uris : tuple of str
         Files it reads from the archive.
-    needs : tuple of str
-        Units of the stage above that it waits for.
     inputs : str
         Hash of the archive files it reads; '' for a unit that reads none.
+    n_bytes : int
+        Size of these files.
+    n_channels : int
+        Channels that lie in them, at most.
     """
 
     key: StationDay | NetworkDay
     uris: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
     inputs: str = ""
+    n_bytes: int = 0
+    n_channels: int = 0
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of the unit in ledger, dashboard and messages."""
         return str(self.key)
@@ -52,17 +56,28 @@ class Unit:
 
 @dataclass(frozen=True)
 class Job:
-    """A unit that is ready: its sources are known."""
+    """A unit that is ready: its sources are known.
+
+    Attributes
+    ----------
+    unit : Unit
+    sources : tuple of Source
+        Units of the stage above that it reads.
+    inputs : str
+        Hash of all it is computed from.
+    attempt : int
+    order : int
+        Says of two ledger rows of the unit which is newer; given by the driver.
+    """
 
     unit: Unit
     sources: tuple[Source, ...] = ()
     inputs: str = ""
     attempt: int = 1
+    order: int = 0
 
 
 def digest(items: Iterable[object]) -> str:
     """Return a hash of the text of some items: 16 hexadecimal digits."""
-    state = hashlib.blake2b(digest_size=8)
-    for item in items:
-        state.update(str(item).encode() + b"\0")
-    return state.hexdigest()
+    text = "\0".join(map(str, items)) + "\0"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

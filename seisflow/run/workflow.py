@@ -5,26 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seisflow.run.execute import StageState, execute
-from seisflow.run.executor import DaskExecutor, Executor, SerialExecutor
+from seisflow.errors import CorruptPartError
+from seisflow.run.execute import execute
+from seisflow.run.executor import Executor, executor_for
+from seisflow.run.feed import Feed
 from seisflow.run.lease import Lease
-from seisflow.run.plan import make_plan
-from seisflow.run.results import write_tables
-from seisflow.run.status import ledger_table
+from seisflow.run.plan import Plan, make_plan
+from seisflow.run.results import write_results
+from seisflow.run.stages import Stage, stages_of
 from seisflow.run.store import Store
-from seisflow.tables import LEDGER
+from seisflow.run.tally import StageTally, Tally
 
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
+    from seisflow.run.snapshot import Snapshot
     from seisflow.workflow import Workflow
 
 __all__ = ["RunReport", "StageReport", "run_workflow"]
+
+MOST_PASSES = 3
+"""How often a plan is executed: after that, damage to what was just written is the disk's."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class RunReport:
     stages : list of StageReport
     failures : LEDGER table
         Units that failed and files that could not be read, with their reasons.
-    tables : Path
-        Folder of the resulting tables.
+    tables : str
+        Path or URL of the folder of the resulting tables.
     store : Store
     seconds : float
         Wall time.
@@ -56,7 +60,7 @@ class RunReport:
 
     stages: list[StageReport]
     failures: pd.DataFrame
-    tables: Path
+    tables: str
     store: Store
     seconds: float
 
@@ -69,7 +73,10 @@ class RunReport:
 def run_workflow(
     workflow: Workflow,
     client: Client | None = None,
-    on_progress: Callable[[Sequence[StageState]], None] = lambda states: None,
+    on_progress: Callable[[Tally], None] = lambda tally: None,
+    show: Callable[[Snapshot], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    stages: Sequence[Stage] | None = None,
 ) -> RunReport:
     """Compute what is left of a workflow; a run that was interrupted goes on where it stopped.
 
@@ -79,7 +86,13 @@ def run_workflow(
     client : distributed.Client, optional
         Where to run; None runs everything in this process.
     on_progress : callable, optional
-        Told the states of the stages after every task.
+        Told the tally of the stages after every task.
+    show : callable, optional
+        Given a snapshot now and then, from a thread: what a terminal shows.
+    say : callable, optional
+        Told a line now and then while the archive is filled, if it is one of downloads.
+    stages : sequence of Stage, optional
+        None means those that the workflow asks for.
 
     Returns
     -------
@@ -93,32 +106,55 @@ def run_workflow(
         If archive or inventory can not be read at all.
     """
     started = time.monotonic()
-    store = Store(Path(workflow.output))
-    with Lease(store.root / "lease.json") as lease:
+    stages = stages_of(workflow) if stages is None else stages
+    store = Store(workflow.output, workflow.storage_options)
+    with Lease(store) as lease:
+        executor = executor_for(workflow, client)
+        with Feed(workflow.name, store, lambda: executor.client, show, lease.check) as feed:
 
-        def tell(states: Sequence[StageState]) -> None:
-            """Pass the progress on, as long as the run is ours."""
-            lease.check()
-            on_progress(states)
+            def tell(tally: Tally) -> None:
+                """Pass the progress on, as long as the run is ours."""
+                lease.check()
+                feed.update(tally)
+                on_progress(tally)
 
-        plan = make_plan(workflow)
-        plan.save()
-        executor: Executor = SerialExecutor() if client is None else DaskExecutor(client, workflow.name)
-        units_per_task = int(getattr(workflow.deployment, "units_per_task", 1))
-        states = execute(plan, executor, units_per_task, tell)
-        tables = write_tables(states, store, plan.stations)
-        entries = chain.from_iterable(state.entries.values() for state in states)
-        ledger = ledger_table(plan.rejected, entries)
-        store.write_table(store.root / "ledger.parquet", ledger, LEDGER)
-    stages = [
-        StageReport(
-            name=state.plan.stage.name,
-            computed=state.computed,
-            kept=state.kept,
-            failed=len(state.failed),
-            n_rows=sum(entry.n_rows for entry in state.entries.values()),
-        )
-        for state in states
-    ]
-    failures = ledger[ledger["status"] == "failed"].reset_index(drop=True)
-    return RunReport(stages, failures, tables, store, time.monotonic() - started)
+            def speak(line: str) -> None:
+                lease.check()
+                say(line)
+
+            executor.check(stages)
+            workflow.archive.acquire(workflow.period, workflow.stations.select, speak)
+            plan = make_plan(workflow, stages)
+            plan.save()
+            reports, tables, failures = _compute(plan, executor, feed, tell, lease.order(1))
+            for stage in stages:
+                stage.publish(plan)
+    return RunReport(reports, failures, tables, store, time.monotonic() - started)
+
+
+def _compute(
+    plan: Plan, executor: Executor, feed: Feed, tell: Callable[[Tally], None], order: int
+) -> tuple[list[StageReport], str, pd.DataFrame]:
+    """Execute a plan and write its result; again, if what was computed turns out to be damaged."""
+    deployment = plan.workflow.deployment
+    limits = {"task_s": deployment.task_s, "grace_s": deployment.grace_s}  # type: ignore[attr-defined]
+    most = deployment.units_per_task  # type: ignore[attr-defined]
+    tallies: list[Tally] = []
+    while True:
+        feed.enter("computing")
+        tallies.append(execute(plan, executor, tell, order=order, units_per_task=most, **limits))
+        feed.enter("writing tables")
+        try:
+            tables, failures = write_results(plan, order)
+        except CorruptPartError:
+            if len(tallies) == MOST_PASSES:
+                raise
+        else:
+            return [_report(passes) for passes in zip(*tallies, strict=True)], tables, failures
+
+
+def _report(passes: Sequence[StageTally]) -> StageReport:
+    """Return the counts of a stage: all that was computed, and what the last pass found."""
+    last = passes[-1]
+    computed = sum(tally.computed for tally in passes)
+    return StageReport(last.name, computed, passes[0].kept, last.failed, last.rows)

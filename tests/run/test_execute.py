@@ -26,19 +26,27 @@ from tests.run.conftest import SmallArchive, make_small_archive
 class Watched:
     """An executor that notes what is in flight, and in which order units end."""
 
-    capacity: int = 3
+    bound: int = 3
     inner: SerialExecutor = field(default_factory=SerialExecutor)
     in_flight: int = 0
     most: int = 0
     order: list[str] = field(default_factory=list)
+
+    def free(self, stage: Stage) -> int:
+        return self.bound - self.in_flight
+
+    def stop(self) -> None:
+        self.inner.stop()
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
         self.inner.submit(stage, store, jobs)
 
-    def next_done(self) -> Done:
-        done = self.inner.next_done()
+    def next_done(self, timeout_s: float | None = None) -> Done | None:
+        done = self.inner.next_done(timeout_s)
+        if done is None:
+            return None
         self.in_flight -= 1
         self.order += [f"{done.stage.name} {job.unit.name}" for job in done.jobs]
         return done
@@ -49,9 +57,13 @@ def test_tasks_in_flight_are_bounded_and_stages_overlap(tmp_path: Path) -> None:
     plan = make_plan(archive.load(tmp_path / "run"))
     plan.save()
     executor = Watched()
-    states = execute(plan, executor, 1, lambda states: None)
+    tally = execute(plan, executor, lambda tally: None, units_per_task=1)
     assert executor.most == 3
-    assert [len(state.entries) for state in states] == [16, 4, 4]
+    assert [(stage.computed, stage.settled, stage.left) for stage in tally] == [
+        (16, 16, 0),
+        (4, 4, 0),
+        (4, 4, 0),
+    ]
     assert len(executor.order) == len(set(executor.order)) == 24, "nothing is computed twice"
     located = executor.order.index("location network.2020-01-01")
     last_picked = max(n for n, name in enumerate(executor.order) if name.startswith("picking"))

@@ -17,12 +17,13 @@ import pytest
 from seisflow.deploy.local import Local
 from seisflow.errors import LeaseError
 from seisflow.run import run_workflow
-from seisflow.run.executor import DaskExecutor
-from seisflow.run.lease import Lease
+from seisflow.run.lease import Lease, holder
 from seisflow.run.status import read_ledger, read_status
 from seisflow.run.store import Store
-from seisflow.run.task import Result, run_task
+from tests.run import faulty
+from tests.run.clusters import wait_for
 from tests.run.conftest import SmallArchive
+from tests.run.counting import n_records
 from tests.run.test_resume import counts, tables
 
 
@@ -31,20 +32,6 @@ def seisflow(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "seisflow.cli", *arguments], capture_output=True, text=True, check=False
     )
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
-    """Wait until something holds."""
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            pytest.fail(f"waited {seconds} s for {what}")
-        time.sleep(0.01)
-
-
-def n_records(output: Path) -> int:
-    """Return how many tasks of picking are in the ledger."""
-    return len(list(output.glob("stages/picking-*/ledger/*.json")))
 
 
 def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchive], tmp_path: Path) -> None:
@@ -63,7 +50,7 @@ def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchiv
     driver.wait()
     done = n_records(output)
     assert 5 <= done < 24, "the run must be killed in its middle"
-    assert read_status(Store(output)).driver == {}
+    assert read_status(Store(str(output))).driver == {}
 
     again = seisflow("run", str(path), "--json")
     assert again.returncode == 0, again.stderr
@@ -95,21 +82,12 @@ def test_a_killed_worker_loses_nothing(make_archive: Callable[[int], SmallArchiv
     assert tables(report) == tables(run_workflow(archive.load(tmp_path / "undisturbed")))
 
 
-def deadly(stage, store, jobs) -> Result:  # type: ignore[no-untyped-def]
-    """Compute like `run_task`, but one unit kills the process that touches it."""
-    if any(job.unit.name == "XX.BBB.2020-01-02" for job in jobs):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return run_task(stage, store, jobs)
-
-
 def test_a_task_that_kills_workers_is_isolated(
     small_archive: SmallArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dask
 
-    monkeypatch.setattr(
-        "seisflow.run.workflow.DaskExecutor", lambda client, name: DaskExecutor(client, name, task=deadly)
-    )
+    monkeypatch.setattr("seisflow.run.dask_executor.run_task", faulty.deadly)
     workflow = small_archive.load(tmp_path / "run", deployment={"method": "serial", "units_per_task": 4})
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
@@ -205,28 +183,29 @@ def test_a_messy_folder_loses_nothing(make_archive: Callable[[int], SmallArchive
     stages = json.loads(done.stdout.splitlines()[-1])["stages"]
     assert stages["picking"] == {"computed": 5, "kept": 0, "failed": 1, "rows": stages["picking"]["rows"]}
     assert stages["location"]["rows"] == 1, "the event is found from what is left"
-    ledger = read_ledger(Store(tmp_path / "run"))
+    ledger = read_ledger(Store(str(tmp_path / "run")))
     assert ledger.loc[ledger["unit"] == "XX.DDD.2020-01-01", "status"].tolist() == ["ok"]
 
 
 def test_two_drivers_never_share_a_run(small_archive: SmallArchive, tmp_path: Path) -> None:
     workflow = small_archive.load(tmp_path / "run")
-    with Lease(tmp_path / "run" / "lease.json"), pytest.raises(LeaseError, match="is held by process"):
+    with Lease(Store(workflow.output)), pytest.raises(LeaseError, match="is held by process"):
         run_workflow(workflow)
     assert run_workflow(workflow).exit_status == 0
 
 
 def test_the_lease_of_a_dead_driver_is_taken_over(tmp_path: Path) -> None:
-    path = tmp_path / "lease.json"
+    store = Store(str(tmp_path))
     code = (
-        "import os\nfrom pathlib import Path\nfrom seisflow.run.lease import Lease\n"
-        f"with Lease(Path({str(path)!r})): os._exit(9)"
+        "import os\nfrom seisflow.run.store import Store\nfrom seisflow.run.lease import Lease\n"
+        f"with Lease(Store({store.root!r})): os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
-    assert path.exists()
-    with Lease(path) as lease:
-        assert json.loads(path.read_text())["token"] == lease.token
-    assert not path.exists()
+    assert store.read_json("lease.json")["generation"] == 1
+    with Lease(store) as lease:
+        assert store.read_json("lease.json")["token"] == lease.token
+        assert lease.generation == 2
+    assert holder(store) == {}
 
 
 def test_a_terminated_driver_ends_cleanly_and_goes_on(
@@ -243,7 +222,7 @@ def test_a_terminated_driver_ends_cleanly_and_goes_on(
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "the same command goes on where it stopped" in said
-    assert not (output / "lease.json").exists()
+    assert holder(Store(str(output))) == {}, "it gave the lease back"
     done = n_records(output)
     assert done < 16, "the run must be stopped in its middle"
     again = run_workflow(archive.load(output))

@@ -1,0 +1,157 @@
+"""The station-days of a window, with the files that each reads: made from HOLDINGS when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from seisflow.keys import StationDay, Window
+from seisflow.run.units import Unit, digest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from seisflow.run.holdings import Holdings
+    from seisflow.workflow import Workflow
+
+__all__ = ["StationDays"]
+
+DAY = np.timedelta64(1, "D")
+CODE = ["network", "station"]
+BLOCK_DAYS = 10
+"""Days whose holdings are in memory together: few, as each station-day has several files."""
+
+Code = tuple[str, str]
+
+
+class _Files(NamedTuple):
+    """The files of a station on one day, and how many channel groups lie in them."""
+
+    uris: tuple[str, ...]
+    n_bytes: int
+    labels: tuple[str, ...]
+    """Name and size of each: what tells whether a file has changed, wherever the archive lies."""
+    channel_groups: int
+
+
+NONE = _Files((), 0, (), 0)
+Block = dict[int, dict[Code, _Files]]
+"""The files of some days, by day since 1970 and station."""
+
+
+class StationDays:
+    """The station-days of a workflow.
+
+    Parameters
+    ----------
+    workflow : Workflow
+    holdings : Holdings
+        Also of the days beside the period, from which margins are read.
+    reach_s : float
+        Seconds that a station-day reads beyond its window.
+    """
+
+    def __init__(self, workflow: Workflow, holdings: Holdings, reach_s: float) -> None:
+        self.workflow = workflow
+        self.holdings = holdings
+        self.reach_s = reach_s
+        self._block = lru_cache(maxsize=2)(self._read_block)
+        self._codes = lru_cache(maxsize=2)(self._read_codes)
+
+    def names(self, window: Window) -> list[str]:
+        """Return the names of the station-days of a window, sorted by network and station."""
+        day = _number(window.start)
+        return [str(StationDay(*code, window)) for code in self._codes(day // BLOCK_DAYS).get(day, ())]
+
+    def units(self, window: Window) -> list[Unit]:
+        """Return the station-days of a window, sorted by network and station."""
+        day = _number(window.start)
+        block = self._block(day // BLOCK_DAYS)
+        touched = set(map(_number, window.widened(self.reach_s).days()))
+        before, own, after = (
+            block.get(number, {}) if number in touched else {} for number in (day - 1, day, day + 1)
+        )
+        return [
+            self._unit(StationDay(*code, window), before.get(code, NONE), files, after.get(code, NONE))
+            for code, files in own.items()
+        ]
+
+    def _unit(self, key: StationDay, before: _Files, own: _Files, after: _Files) -> Unit:
+        """Return a station-day; a file that spans midnight is read once."""
+        uris = tuple(dict.fromkeys((*before.uris, *own.uris, *after.uris)))
+        labels = dict.fromkeys((*before.labels, *own.labels, *after.labels))
+        return Unit(
+            key,
+            uris=uris,
+            inputs=digest((self.responses, *labels)),
+            n_bytes=before.n_bytes + own.n_bytes + after.n_bytes,
+            n_channels=max(len(own.uris), 3 * own.channel_groups),
+        )
+
+    @cached_property
+    def responses(self) -> str:
+        """Hash of the inventory where the waveforms depend on its responses, else ''."""
+        inventory = self.workflow.stations.inventory
+        if self.workflow.preparation.remove_response == "none":
+            return ""
+        if "://" in inventory:
+            return digest([inventory])
+        path = Path(inventory)
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        return digest(hashlib.blake2b(file.read_bytes()).hexdigest() for file in files)
+
+    def _read_codes(self, number: int) -> dict[int, list[Code]]:
+        """Read which stations have data on `BLOCK_DAYS` days, sorted."""
+        first = np.datetime64(number * BLOCK_DAYS, "D")
+        rows = self.holdings.between(first, first + (BLOCK_DAYS - 1) * DAY, ["day", *CODE])
+        found = (
+            rows.group_by(["day", *CODE]).aggregate([]).sort_by([(n, "ascending") for n in ("day", *CODE)])
+        )
+        days = found.column("day").cast(pa.int32()).to_pylist()
+        codes: dict[int, list[Code]] = {}
+        for day, *code in zip(days, *(found.column(name).to_pylist() for name in CODE), strict=True):
+            codes.setdefault(day, []).append((code[0], code[1]))
+        return codes
+
+    def _read_block(self, number: int) -> Block:
+        """Read the holdings of `BLOCK_DAYS` days and of the days beside them."""
+        first = np.datetime64(number * BLOCK_DAYS, "D")
+        rows = self.holdings.between(first - DAY, first + BLOCK_DAYS * DAY)
+        if not len(rows):
+            return {}
+        days = rows.column("day").cast(pa.int32()).to_numpy()
+        starts = np.flatnonzero(_begins(days) | _begins_text(rows, "network") | _begins_text(rows, "station"))
+        stops = np.append(starts[1:], len(days))
+        begins_group = _begins_text(rows, "location") | _begins_text(rows, "band")
+        begins_group[starts] = True
+        groups = np.add.reduceat(begins_group.astype(np.int64), starts)
+        codes = zip(*(column.to_pylist() for column in rows.select(CODE).take(starts).columns), strict=True)
+        uris, sizes = rows.column("uri").to_pylist(), rows.column("n_bytes").to_pylist()
+        columns = (column.tolist() for column in (days[starts], starts, stops, groups))
+        block: Block = {}
+        for code, day, start, stop, n_groups in zip(codes, *columns, strict=True):
+            files = dict(zip(uris[start:stop], sizes[start:stop], strict=True))
+            labels = tuple(f"{uri.rsplit('/', 1)[-1]} {size}" for uri, size in files.items())
+            found = _Files(tuple(files), sum(files.values()), labels, n_groups)
+            block.setdefault(day, {})[code] = found
+        return block
+
+
+def _begins(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a value differs from the one before it."""
+    return np.append(True, values[1:] != values[:-1])
+
+
+def _begins_text(rows: pa.Table, name: str) -> NDArray[np.bool_]:
+    """Return where a text of a column differs from the one before it."""
+    return _begins(rows.column(name).combine_chunks().dictionary_encode().indices.to_numpy())
+
+
+def _number(time: np.datetime64) -> int:
+    """Return the UTC day of a time as days since 1970."""
+    return int(time.astype("datetime64[D]").astype(int))

@@ -1,0 +1,426 @@
+"""Downloading from a data centre: everything comes once, politely, and nothing is lost in silence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import obspy
+import pytest
+
+from seisflow.archive import read_traces, scan_archive
+from seisflow.archive.download import downloader
+from seisflow.archive.fdsn import Fdsn
+from seisflow.archive.sds import Sds
+from seisflow.errors import ArchiveError, WorkflowError
+from seisflow.keys import Period, Window
+from seisflow.method import build
+from tests.archive.contract import RATE_HZ, day_trace
+from tests.archive.test_methods import sds_path
+from tests.archive.test_stations import channel
+from tests.services.fdsn import DataCentre, Fault, data_centre
+
+STATIONS = ("AAA", "BBB", "CCC")
+PERIOD = Period("2014-08-24", "2014-08-26")
+HOUR = 3600
+
+
+def metadata() -> obspy.Inventory:
+    """Return three stations; CCC was there on the first day only."""
+    from obspy.core.inventory import Inventory, Network, Station
+
+    ends = {"AAA": None, "BBB": None, "CCC": "2014-08-25"}
+    stations = [
+        Station(
+            code,
+            64.0,
+            -17.0,
+            100.0,
+            channels=[channel(f"HH{c}", "2010-01-01", ends[code]) for c in "ZN"],
+            start_date=obspy.UTCDateTime("2010-01-01"),
+        )
+        for code in STATIONS
+    ]
+    return Inventory([Network("Z7", stations)], source="test")
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write an SDS tree of continuous records: they run over midnight and lie where they begin."""
+    root = tmp_path_factory.mktemp("truth")
+    for station in STATIONS:
+        for component in "ZN":
+            name = f"Z7.{station}..HH{component}"
+            start = obspy.UTCDateTime("2014-08-23T23:00:00")
+            n = round((2 if station != "CCC" else 1) * 24 * HOUR * RATE_HZ + 3 * HOUR * RATE_HZ)
+            whole = day_trace(name, "2014-08-23", offset_s=23 * HOUR, n=n)
+            assert whole.stats.starttime == start
+            write_by_record(root, whole)
+    return root
+
+
+def write_by_record(root: Path, trace: obspy.Trace) -> None:
+    """File each record under the day it begins on."""
+    import io
+
+    from tests.services.fdsn import span_of
+
+    body = io.BytesIO()
+    trace.write(body, format="MSEED", reclen=4096)
+    content = body.getvalue()
+    for at in range(0, len(content), 4096):
+        record = content[at : at + 4096]
+        path = root / sds_path(trace.id, str(obspy.UTCDateTime(span_of(record)[0]).date))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(record)
+
+
+@pytest.fixture
+def centre(truth: Path) -> Iterator[DataCentre]:
+    with data_centre(truth, metadata()) as running:
+        yield running
+
+
+def fdsn(centre: DataCentre, root: Path, **changes: object) -> Fdsn:
+    """Return the archive with short pauses."""
+    settings: dict[str, object] = {
+        "root": str(root),
+        "provider": centre.url,
+        "channels": ["HH?"],
+        "requests_per_second": 1000.0,
+        "first_pause_s": 0.01,
+        "timeout_s": 5.0,
+    }
+    return Fdsn.parse(settings | changes)
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    """Return the waveform files of an SDS tree; nothing else may lie beside them."""
+    found = {
+        str(path.relative_to(root)): path.read_bytes() for path in root.glob("[0-9]*/**/*") if path.is_file()
+    }
+    assert not [name for name in found if name.rsplit("/", 1)[-1].startswith(".")]
+    return found
+
+
+def of_period(truth: Path) -> dict[str, bytes]:
+    """Return the files that a download of the period must give: CCC on the first day only."""
+    days = {"2014.236": STATIONS, "2014.237": ("AAA", "BBB")}
+    return {
+        name: content
+        for name, content in files_of(truth).items()
+        for day, stations in days.items()
+        if name.endswith(day) and name.split("/")[2] in stations
+    }
+
+
+def without_day_before(root: Path) -> dict[str, bytes]:
+    """Return what was downloaded but for the records that run into the first day."""
+    return {name: content for name, content in files_of(root).items() if not name.endswith("2014.235")}
+
+
+def test_a_download_gives_what_the_data_centre_has_byte_for_byte(
+    centre: DataCentre, truth: Path, tmp_path: Path
+) -> None:
+    archive = fdsn(centre, tmp_path / "sds")
+    archive.acquire(PERIOD, ["Z7.*"])
+    assert without_day_before(tmp_path / "sds") == of_period(truth)
+    # Days outside of an epoch are not asked for, and each channel and day is asked for once.
+    asked = sorted(line.split()[1] + line.split()[4][:10] for line in centre.asked())
+    assert asked == sorted(
+        f"{station}{day}"
+        for station in STATIONS
+        for day in ("2014-08-24", "2014-08-25")
+        if (station, day) != ("CCC", "2014-08-25")
+        for _ in "ZN"
+    )
+    here, there = scan_archive(archive, PERIOD), scan_archive(Sds(root=str(truth)), PERIOD, ["Z7.[AB]*"])
+    assert here.rejected.empty
+    keys = ["network", "station", "location", "band", "day", "n_bytes"]
+    of_both = here.holdings[here.holdings["station"] != "CCC"].reset_index(drop=True)
+    assert of_both[keys].equals(there.holdings[keys])
+
+
+def test_no_sample_at_midnight_is_lost(centre: DataCentre, tmp_path: Path) -> None:
+    archive = fdsn(centre, tmp_path / "sds")
+    archive.acquire(PERIOD, ["Z7.AAA"])
+    wide = Period("2014-08-23", "2014-08-26")
+    uris = scan_archive(archive, wide).holdings["uri"].tolist()
+    for start, end in (("2014-08-24T00:00", "2014-08-24T01:00"), ("2014-08-24T23:30", "2014-08-25T00:30")):
+        stream, problems = read_traces(archive, uris, Window(start, end))
+        assert problems == []
+        values = np.sort(np.concatenate([t.data for t in stream.select(channel="HHZ")]))
+        first = round((obspy.UTCDateTime(start) - obspy.UTCDateTime("2014-08-20")) * RATE_HZ)
+        np.testing.assert_array_equal(values, np.arange(first, first + HOUR * RATE_HZ))
+
+
+def test_a_second_download_asks_for_no_waveforms(centre: DataCentre, tmp_path: Path) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.*"], said.append)
+    assert len(centre.asked()) == 10
+    assert "5 were there" in said[-1]
+
+
+def test_a_file_that_is_lost_or_cut_is_downloaded_again(
+    centre: DataCentre, truth: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "sds"
+    fdsn(centre, root).acquire(PERIOD, ["Z7.*"])
+    centre.requests.clear()
+    (root / sds_path("Z7.AAA..HHZ", "2014-08-24")).unlink()
+    cut = root / sds_path("Z7.BBB..HHN", "2014-08-25")
+    cut.write_bytes(cut.read_bytes()[:-4096])
+    fdsn(centre, root).acquire(PERIOD, ["Z7.*"])
+    assert sorted(line.split()[1] + line.split()[3] for line in centre.asked()) == ["AAAHHZ", "BBBHHN"]
+    assert without_day_before(root) == of_period(truth)
+
+
+def test_days_that_the_availability_service_does_not_know_are_not_asked_for(
+    centre: DataCentre, truth: Path, tmp_path: Path
+) -> None:
+    centre.tells_availability = True
+    archive = fdsn(centre, tmp_path / "sds")
+    archive.acquire(Period("2014-07-01", "2014-08-26"), ["Z7.*"])
+    days = {(line.split()[1], line.split()[4][:10]) for line in centre.asked()}
+    assert min(day for _, day in days) == "2014-08-23"
+    assert ("CCC", "2014-08-25") in days  # the service knows better than the epoch
+    assert files_of(tmp_path / "sds") == {
+        name: content for name, content in files_of(truth).items() if not name.endswith("2014.238")
+    }
+
+
+def test_more_channels_later_are_asked_for_alone(centre: DataCentre, tmp_path: Path) -> None:
+    fdsn(centre, tmp_path / "sds", channels=["HHZ"]).acquire(PERIOD, ["Z7.AAA"])
+    centre.requests.clear()
+    fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.AAA"])
+    assert {line.split()[3] for line in centre.asked()} == {"HHN"}
+
+
+def test_what_the_data_centre_does_not_have_is_asked_for_again_after_some_days(
+    centre: DataCentre, tmp_path: Path
+) -> None:
+    july = Period("2014-07-01", "2014-07-02")
+    archive = fdsn(centre, tmp_path / "sds")
+    for _ in range(2):
+        archive.acquire(july, ["Z7.AAA"])
+    assert len(centre.asked()) == 2
+    scan = scan_archive(archive, july)
+    assert scan.holdings.empty
+    assert scan.rejected.empty  # there is nothing: that is no failure
+    fdsn(centre, tmp_path / "sds", ask_again_days=0.0).acquire(july, ["Z7.AAA"])
+    assert len(centre.asked()) == 4
+
+
+def test_a_data_centre_is_asked_no_harder_than_allowed(centre: DataCentre, tmp_path: Path) -> None:
+    centre.delay_s = 0.03
+    archive = fdsn(centre, tmp_path / "sds", requests_per_second=20.0, connections=2, responses=False)
+    archive.acquire(Period("2014-08-20", "2014-08-26"), ["Z7.*"])
+    times = centre.waveform_requests()
+    assert len(times) > 10
+    assert centre.most_at_once <= 2
+    # The server sees them arrive late or early by what the loopback and a busy machine add.
+    assert times[-1] - times[0] >= 0.9 * (len(times) - 1) / 20.0
+
+
+def test_one_connection_is_one_connection(centre: DataCentre, tmp_path: Path) -> None:
+    centre.delay_s = 0.02
+    fdsn(centre, tmp_path / "sds", connections=1).acquire(PERIOD, ["Z7.*"])
+    during = [at for at, path, _ in centre.requests if path.endswith("query")]
+    assert during
+    centre.most_at_once = 0
+    fdsn(centre, tmp_path / "other", connections=1, responses=False).acquire(PERIOD, ["Z7.*"])
+    assert centre.most_at_once <= 2  # obspy looks up the two services at once, before anything else
+
+
+@pytest.mark.parametrize("kind", ["429", "500", "502", "503", "reset", "truncated", "page", "stall"])
+def test_a_fault_that_passes_leaves_no_trace(
+    centre: DataCentre, truth: Path, tmp_path: Path, kind: str
+) -> None:
+    centre.faults.append(Fault(kind, times=2, when=lambda lines: "BBB" in lines))
+    archive = fdsn(centre, tmp_path / "sds", timeout_s=0.5)
+    archive.acquire(PERIOD, ["Z7.*"])
+    assert centre.faults[0].times == 0
+    assert without_day_before(tmp_path / "sds") == of_period(truth)
+    assert scan_archive(archive, PERIOD).rejected.empty
+
+
+@pytest.mark.parametrize("kind", ["503", "reset", "truncated", "page", "400"])
+def test_a_fault_that_stays_is_recorded_and_the_rest_goes_on(
+    centre: DataCentre, truth: Path, tmp_path: Path, kind: str
+) -> None:
+    centre.faults.append(Fault(kind, times=1000, when=lambda lines: "BBB" in lines and "08-25" in lines))
+    archive = fdsn(centre, tmp_path / "sds", attempts=3)
+    archive.acquire(PERIOD, ["Z7.*"])
+    lost = {sds_path(f"Z7.BBB..HH{c}", "2014-08-25") for c in "ZN"}
+    assert set(of_period(truth)) - set(files_of(tmp_path / "sds")) == lost
+    scan = scan_archive(archive, PERIOD)
+    assert {str(Path(uri).relative_to(tmp_path / "sds")) for uri in scan.rejected["uri"]} == lost
+    assert scan.rejected["reason"].str.startswith("could not be downloaded").all()
+    assert scan_archive(archive, PERIOD, ["Z7.AAA"]).rejected.empty
+    # The next download asks for what failed, and for nothing else.
+    centre.faults.clear()
+    centre.requests.clear()
+    archive.acquire(PERIOD, ["Z7.*"])
+    assert {(line.split()[1], line.split()[4][:10]) for line in centre.asked()} == {("BBB", "2014-08-25")}
+    assert without_day_before(tmp_path / "sds") == of_period(truth)
+    assert scan_archive(archive, PERIOD).rejected.empty
+
+
+@pytest.mark.parametrize("status", ["429", "503"])
+def test_all_connections_rest_when_the_server_asks_for_it(
+    centre: DataCentre, tmp_path: Path, status: str
+) -> None:
+    centre.faults.append(Fault(status, retry_after="1"))
+    fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.*"])
+    times = centre.waveform_requests()
+    gaps = np.diff(times)
+    assert gaps.max() >= 0.9
+    # Nothing but what was under way already was asked for before the rest was over.
+    assert (np.array(times) < times[int(np.argmax(gaps)) + 1]).sum() <= 2
+
+
+def test_a_server_that_asks_to_wait_for_hours_is_not_waited_for(centre: DataCentre, tmp_path: Path) -> None:
+    centre.faults.append(Fault("503", retry_after="86400", when=lambda lines: "CCC" in lines))
+    archive = fdsn(centre, tmp_path / "sds", connections=1)
+    archive._client()  # it answers
+    period = Period("2014-08-24", "2014-08-25")
+    archive.acquire(period, ["Z7.CCC"])
+    assert "asks to wait for 86400 s" in scan_archive(archive, period).rejected["reason"].iloc[0]
+
+
+def test_a_request_that_is_too_large_is_split_and_nothing_doubles(
+    centre: DataCentre, truth: Path, tmp_path: Path
+) -> None:
+    def too_large(lines: str) -> bool:
+        *_, start, end = lines.splitlines()[-1].split()
+        return len(lines.splitlines()) > 1 or obspy.UTCDateTime(end) - obspy.UTCDateTime(start) > 6.1 * HOUR
+
+    centre.faults.append(Fault("413", times=1000, when=too_large))
+    fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.*"])
+    assert without_day_before(tmp_path / "sds") == of_period(truth)
+
+
+def test_credentials_that_are_refused_end_it_at_once(centre: DataCentre, tmp_path: Path) -> None:
+    centre.faults.append(Fault("401", times=1000))
+    archive = fdsn(centre, tmp_path / "sds", user="me", password="wrong", connections=1)
+    with pytest.raises(
+        ArchiveError, match=r"does not accept the credentials \(401\).*check user and password"
+    ):
+        archive.acquire(PERIOD, ["Z7.*"])
+    assert len(centre.asked()) <= 4
+    assert "wrong" not in json.dumps(archive.model_dump(mode="json"))
+    assert "wrong" not in repr(archive)
+
+
+def test_restricted_data_are_recorded_and_the_rest_goes_on(centre: DataCentre, tmp_path: Path) -> None:
+    centre.faults.append(Fault("403", times=1000, when=lambda lines: "AAA" in lines))
+    archive = fdsn(centre, tmp_path / "sds")
+    archive.acquire(PERIOD, ["Z7.*"])
+    rejected = scan_archive(archive, PERIOD).rejected
+    assert len(rejected) == 4
+    assert rejected["reason"].str.contains("refused").all()
+
+
+def test_a_service_that_fails_all_the_time_is_left_alone(
+    centre: DataCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre.faults.append(Fault("503", times=1000))
+    monkeypatch.setattr(downloader, "_FAILURES_IN_A_ROW", 3)
+    archive = fdsn(centre, tmp_path / "sds", attempts=2)
+    with pytest.raises(ArchiveError, match=r"failed 3 times in a row.*goes on from here"):
+        archive.acquire(PERIOD, ["Z7.*"])
+    assert len(scan_archive(archive, PERIOD).rejected) == 6
+
+
+DOWNLOAD = """
+import sys
+from seisflow.archive.fdsn import Fdsn
+from seisflow.keys import Period
+archive = Fdsn(root=sys.argv[1], provider=sys.argv[2], channels=("HH?",), requests_per_second=8.0)
+archive.acquire(Period("2014-08-20", "2014-08-26"), ["Z7.*"], print)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_download_that_is_killed_goes_on_where_it_stopped(
+    centre: DataCentre, truth: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    root = tmp_path / "sds"
+    process = subprocess.Popen(
+        [sys.executable, "-c", DOWNLOAD, str(root), centre.url],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.DEVNULL,
+    )
+    journal = root / ".seisflow" / "download.jsonl"
+    end = time.monotonic() + 60
+    while time.monotonic() < end and (not journal.exists() or journal.read_bytes().count(b"\n") < 5):
+        time.sleep(0.01)
+    process.send_signal(how)
+    assert process.wait(20) != 0
+    with journal.open("ab") as file:
+        file.write(b'{"station":"Z7.AAA","da')  # what a crash of the machine may leave
+    done = {
+        (line["station"], line["day"]) for line in map(json.loads, journal.read_bytes().splitlines()[:-1])
+    }
+    assert 5 <= len(done) < 16
+    centre.requests.clear()
+    fdsn(centre, root).acquire(Period("2014-08-20", "2014-08-26"), ["Z7.*"])
+    asked = {(f"Z7.{line.split()[1]}", line.split()[4][:10]) for line in centre.asked()}
+    assert not asked & done
+    assert len(asked) + len(done) == 17  # six days of two stations, five of one
+    found = files_of(root)
+    assert {name: found[name] for name in of_period(truth)} == of_period(truth)
+
+
+def test_two_downloads_into_one_folder_do_not_meet(centre: DataCentre, tmp_path: Path) -> None:
+    from seisflow.archive.download.journal import Journal
+
+    with (
+        Journal(tmp_path).writing(),
+        pytest.raises(ArchiveError, match="another process downloads into"),
+    ):
+        fdsn(centre, tmp_path).acquire(PERIOD, ["Z7.*"])
+
+
+def test_the_metadata_come_with_the_waveforms(centre: DataCentre, tmp_path: Path) -> None:
+    from seisflow.archive import read_stations
+
+    archive = fdsn(centre, tmp_path / "sds")
+    archive.acquire(PERIOD, ["Z7.*"])
+    table = read_stations(archive.inventory(), select=["Z7.AAA"])
+    assert table["station"].tolist() == ["AAA"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"provider": "NOWHERE"}, "NOWHERE"),
+        ({"provider": "http://127.0.0.1:44444", "attempts": 1}, "does not answer"),
+    ],
+)
+def test_a_provider_that_is_none_says_so(
+    centre: DataCentre, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        fdsn(centre, tmp_path, **changes).acquire(PERIOD, ["Z7.*"])
+
+
+def test_stations_that_no_service_knows_say_what_to_check(centre: DataCentre, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"has no channels HH\? of XX\.\*.*check archive\.provider"):
+        fdsn(centre, tmp_path).acquire(PERIOD, ["XX.*"])
+
+
+def test_a_download_goes_to_a_disk(tmp_path: Path) -> None:
+    with pytest.raises(WorkflowError, match="a folder on a disk"):
+        build("archive", {"method": "fdsn", "provider": "ETH", "root": "s3://bucket/sds"})
+    with pytest.raises(ArchiveError, match="nothing is downloaded yet"):
+        scan_archive(Fdsn(root=str(tmp_path / "none"), provider="ETH"), PERIOD)
