@@ -57,7 +57,9 @@ def test_a_storm_over_the_archive_of_a_run_loses_nothing(
     in_bucket: dict[str, Any],
     quiet: dict[str, pd.DataFrame],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("seisflow.storage.retry._FIRST_WAIT_S", 0.01)
     storm.faults = [
         Fault(share=0.3, first=12),
         Fault(status=500, code="InternalError", share=0.3, first=6),
