@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import obspy
@@ -92,3 +94,21 @@ def test_a_period_of_a_minute_reads_the_chunks_it_lies_in(
     whole = sum(path.stat().st_size for path in Path(archive.root).glob("Z7/AAA/2014/237/*/c/0"))
     assert set(shards(read)) == {"AAA 237"}
     assert shards(read)["AAA 237"] < 0.1 * whole
+
+
+def test_the_examples_of_the_page_run(
+    archive: Zarr, stations: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ingest.md").read_text()
+    stations.drop(columns=["start", "end"]).to_csv(tmp_path / "stations.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, found)
+    first = round((obspy.UTCDateTime("2014-08-25T12:00:00") - ORIGIN) * RATE_HZ)
+    expected = np.float32(np.arange(first, first + 60 * RATE_HZ))
+    np.testing.assert_array_equal(found["cut"][0], expected)
+    np.testing.assert_array_equal(found["minute"].waveform[0, 0], expected)
+    assert [len(channel.samples) for channel in found["channels"]] == [60 * RATE_HZ] * 3
+    assert found["counts"][:3].tolist() == list(found["channels"][2].samples[:3] - 36000 * RATE_HZ)
+    assert found["lengths"] == [86400 * RATE_HZ]
