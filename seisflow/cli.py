@@ -146,6 +146,28 @@ def plan(
 
 
 @app.command()
+def download(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Download the waveforms of a workflow, or go on with that. Status 1 if some could not be had."""
+    from seisflow.archive import Archive
+
+    loaded = _load(workflow, settings)
+    archive, period, select = loaded.archive, loaded.period, loaded.stations.select
+    if type(archive).acquire is Archive.acquire:
+        typer.echo(
+            f"an archive of the method '{archive.name}' is read where it is; there is nothing to download"
+        )
+        return
+    with _resumable():
+        archive.acquire(period, select, typer.echo)
+    n_failed = sum(len(scan.rejected) for scan in archive.scans(period, select))
+    if n_failed:
+        typer.secho(
+            f"{n_failed} files are missing or damaged; a run says which and why", fg="yellow", err=True
+        )
+    raise typer.Exit(1 if n_failed else 0)
+
+
+@app.command()
 def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = False) -> None:
     """Run a workflow, or go on where an earlier run stopped. Status 1 if some units failed."""
     from rich.console import Console
@@ -162,7 +184,7 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
 
             console.print(f"dashboard: {dashboard_of(client)}")
         with ProgressDisplay(console) as progress:
-            done = run_workflow(loaded, client, show=progress.show)
+            done = run_workflow(loaded, client, show=progress.show, say=console.print)
     page = report_run(loaded)
     _tell(done, workflow)
     typer.echo(f"tables: {done.tables}\nreport: {page}")

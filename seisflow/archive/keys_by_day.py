@@ -7,7 +7,7 @@ lists that day and no other, and opens no file.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from seisflow.archive.base import Archive, Scan
 from seisflow.archive.headers import Contents
-from seisflow.archive.selection import is_wanted, scan_of
+from seisflow.archive.selection import is_wanted, parts_of, scan_of
 from seisflow.errors import ArchiveError, MissingFileError
 from seisflow.storage import File, Place, open_place
 from seisflow.storage.s3 import list_pages
@@ -100,6 +100,11 @@ class KeysByDay(Archive):
             found = (self._row(folder, file, stations) for folder, files in listings for file in files)
             rows = [row for row in found if row is not None]
         return scan_of(pd.DataFrame(rows, columns=list(Contents._fields)), period, stations)
+
+    def scans(self, period: Period, stations: Sequence[str] | None) -> Iterator[Scan]:
+        """Yield what lies in `period` month by month."""
+        for part in parts_of(period, "M"):
+            yield self.scan(part, stations)
 
     @classmethod
     @abstractmethod

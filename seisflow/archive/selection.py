@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import pandas as pd
 
 from seisflow.archive.base import Scan
+from seisflow.keys import Period
 from seisflow.tables import HOLDINGS, REJECTED, validate
 
-if TYPE_CHECKING:
-    from seisflow.keys import Period
-
-__all__ = ["is_wanted", "scan_of"]
+__all__ = ["is_wanted", "parts_of", "scan_of"]
 
 _ORDER = ["network", "station", "day", "location", "band", "uri"]
 
@@ -49,6 +47,15 @@ def scan_of(contents: pd.DataFrame, period: Period, stations: Sequence[str] | No
         contents[(contents["fault"] != "") & (is_asked | ~has_day)].drop_duplicates("uri").sort_values("uri")
     )
     return Scan(validate(holdings, HOLDINGS), validate(faulty.rename(columns={"fault": "reason"}), REJECTED))
+
+
+def parts_of(period: Period, unit: Literal["M", "Y"]) -> Iterator[Period]:
+    """Yield the parts of a period that lie in one month (M) or year (Y) each."""
+    start = period.start
+    while start < period.end:
+        following = (start.astype(f"datetime64[{unit}]") + 1).astype("datetime64[ns]")
+        yield Period(start, min(following, period.end))
+        start = following
 
 
 def is_wanted(network: str, station: str, patterns: Sequence[str] | None) -> bool:

@@ -7,12 +7,13 @@ is gone, and a cluster without a worker.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import pickle
 import queue
 import threading
 import time
 import uuid
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class DaskExecutor:
         self._name = name
         self._deployment = deployment
         self._running: dict[str, _Task] = {}
+        self._spans: dict[str, Any] = {}
         self._given_up: deque[Done] = deque()
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
@@ -116,22 +118,32 @@ class DaskExecutor:
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""
-        from distributed import span
+        from dask.base import annotate
+        from distributed.protocol import pickle
 
         needs = self.workers.needs(stage)
         attempt = "" if jobs[0].attempt == 1 else f"#{jobs[0].attempt}"
         key = f"{stage.name}-{_label(jobs)}{attempt}-{self._run}-{next(self._numbers)}"
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
-        with span(f"seisflow {self._name}", stage.name):
-            future = self.client.submit(
-                work,
-                pickle.dumps((stage, store, list(jobs))),
-                key=key,
-                pure=False,
-                resources=dict(needs) or None,
-            )
+        what = pickle.dumps((stage, store, list(jobs)))
+        units = [job.unit.name for job in jobs]
+        with annotate(span=self._span(stage.name), stage=stage.name, units=units):
+            future = self.client.submit(work, what, key=key, pure=False, resources=dict(needs) or None)
         self._running[key] = _Task(stage, store, jobs, needs, future)
         future.add_done_callback(self._ended.put)
+
+    def _span(self, stage: str) -> Any:
+        """Return the span of a stage, within that of the run; made once, as the scheduler forgets none."""
+        from dask.base import annotate, get_annotations
+        from distributed import span
+
+        if "" not in self._spans:
+            with span(f"seisflow {self._name}"):
+                self._spans[""] = get_annotations()["span"]
+        if stage not in self._spans:
+            with annotate(span=self._spans[""]), span(stage):
+                self._spans[stage] = get_annotations()["span"]
+        return self._spans[stage]
 
     def next_done(self, timeout_s: float | None = None) -> Done | None:
         """Wait for the next task that ends; a lost worker's task was already run again by the scheduler.
@@ -165,11 +177,15 @@ class DaskExecutor:
     def _take(self, future: Future[Any]) -> Done | None:
         """Return what a future gave; None if nobody asks for it any more, or its scheduler is gone."""
         from distributed import KilledWorker
+        from distributed.protocol import pickle
 
         key = str(future.key)
         task = self._running.get(key)
-        if task is None or task.future is not future or future.status == "cancelled":
-            return None  # a cancelled one is seen to when its client is
+        if task is None or task.future is not future:
+            return None
+        if future.status == "cancelled":  # not by us: the client lost the scheduler, even if it has it back
+            self._renew(f"the connection to the scheduler at {self._address} broke")
+            return None
         result = error = None
         if future.status == "error":
             error = future.exception()
@@ -285,8 +301,12 @@ class DaskExecutor:
         self._hear()
         for key in [key for key, task in self._running.items() if not task.worker]:
             self._running.pop(key).future.cancel()
-        tell = partial(self.client.run, notice.give, self._run, on_error="ignore")
-        threading.Thread(target=tell, name="seisflow-stop", daemon=True).start()
+        threading.Thread(target=self._tell_to_stop, name="seisflow-stop", daemon=True).start()
+
+    def _tell_to_stop(self) -> None:
+        """Reach what workers can be reached; they may be slow to answer, and the run may end meanwhile."""
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError, CancelledError):
+            self.client.run(notice.give, self._run, on_error="ignore")
 
 
 def _label(jobs: Sequence[Job]) -> str:
@@ -309,6 +329,7 @@ def _work(
     would unpack and pack them as well, sees bytes.
     """
     from distributed import get_worker
+    from distributed.protocol import pickle
 
     worker = get_worker()
     told = float("-inf")
@@ -322,4 +343,5 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        return pickle.dumps(task(*pickle.loads(what)))
+        result: bytes = pickle.dumps(task(*pickle.loads(what)))
+    return result

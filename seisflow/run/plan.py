@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from seisflow.workflow import Workflow
 
-__all__ = ["Plan", "StagePlan", "make_plan", "with_neighbours"]
+__all__ = ["Plan", "StagePlan", "make_plan"]
 
 
 @dataclass
@@ -179,7 +179,7 @@ def make_plan(workflow: Workflow, stages: Sequence[Stage] | None = None, *, resc
     store = Store(workflow.output, workflow.storage_options)
     found = None if rescan else _last_scan(workflow, store)
     if found is None:
-        period = with_neighbours(workflow.period)
+        period = _with_neighbours(workflow.period)
         found = collect(workflow.archive.scans(period, workflow.stations.select))
     holdings, rejected = found
     days, codes = count_days(holdings, workflow.period)
@@ -219,7 +219,7 @@ def _scan_key(workflow: Workflow) -> str:
     return digest([archive.identity(), archive.root, workflow.period, workflow.stations.select])
 
 
-def with_neighbours(period: Period) -> Period:
+def _with_neighbours(period: Period) -> Period:
     """Widen a period by a day: margins are read from the days beside it."""
     day = np.timedelta64(1, "D")
     return Period(period.start - day, period.end + day)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,10 +61,12 @@ class StationDays:
         self.holdings = holdings
         self.reach_s = reach_s
         self._block = lru_cache(maxsize=2)(self._read_block)
+        self._codes = lru_cache(maxsize=2)(self._read_codes)
 
     def names(self, window: Window) -> list[str]:
         """Return the names of the station-days of a window, sorted by network and station."""
-        return [str(StationDay(*code, window)) for code in self._codes(window)]
+        day = _number(window.start)
+        return [str(StationDay(*code, window)) for code in self._codes(day // BLOCK_DAYS).get(day, ())]
 
     def units(self, window: Window) -> list[Unit]:
         """Return the station-days of a window, sorted by network and station."""
@@ -104,9 +105,18 @@ class StationDays:
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return digest(hashlib.blake2b(file.read_bytes()).hexdigest() for file in files)
 
-    def _codes(self, window: Window) -> Iterable[Code]:
-        day = _number(window.start)
-        return self._block(day // BLOCK_DAYS).get(day, {})
+    def _read_codes(self, number: int) -> dict[int, list[Code]]:
+        """Read which stations have data on `BLOCK_DAYS` days, sorted."""
+        first = np.datetime64(number * BLOCK_DAYS, "D")
+        rows = self.holdings.between(first, first + (BLOCK_DAYS - 1) * DAY, ["day", *CODE])
+        found = (
+            rows.group_by(["day", *CODE]).aggregate([]).sort_by([(n, "ascending") for n in ("day", *CODE)])
+        )
+        days = found.column("day").cast(pa.int32()).to_pylist()
+        codes: dict[int, list[Code]] = {}
+        for day, *code in zip(days, *(found.column(name).to_pylist() for name in CODE), strict=True):
+            codes.setdefault(day, []).append((code[0], code[1]))
+        return codes
 
     def _read_block(self, number: int) -> Block:
         """Read the holdings of `BLOCK_DAYS` days and of the days beside them."""

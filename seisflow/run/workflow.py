@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from seisflow.run.execute import execute
 from seisflow.run.executor import Executor, executor_for
 from seisflow.run.feed import Feed
 from seisflow.run.lease import Lease
-from seisflow.run.plan import Plan, make_plan, with_neighbours
+from seisflow.run.plan import Plan, make_plan
 from seisflow.run.results import write_results
 from seisflow.run.stages import Stage, stages_of
 from seisflow.run.store import Store
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from seisflow.workflow import Workflow
 
 __all__ = ["RunReport", "StageReport", "run_workflow"]
-
-_log = logging.getLogger("seisflow")
 
 MOST_PASSES = 3
 """How often a plan is executed: after that, damage to what was just written is the disk's."""
@@ -78,6 +75,7 @@ def run_workflow(
     client: Client | None = None,
     on_progress: Callable[[Tally], None] = lambda tally: None,
     show: Callable[[Snapshot], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
     stages: Sequence[Stage] | None = None,
 ) -> RunReport:
     """Compute what is left of a workflow; a run that was interrupted goes on where it stopped.
@@ -91,6 +89,8 @@ def run_workflow(
         Told the tally of the stages after every task.
     show : callable, optional
         Given a snapshot now and then, from a thread: what a terminal shows.
+    say : callable, optional
+        Told a line now and then while the archive is filled, if it is one of downloads.
     stages : sequence of Stage, optional
         None means those that the workflow asks for.
 
@@ -118,8 +118,12 @@ def run_workflow(
                 feed.update(tally)
                 on_progress(tally)
 
+            def speak(line: str) -> None:
+                lease.check()
+                say(line)
+
             executor.check(stages)
-            workflow.archive.acquire(with_neighbours(workflow.period), workflow.stations.select, _log.info)
+            workflow.archive.acquire(workflow.period, workflow.stations.select, speak)
             plan = make_plan(workflow, stages)
             plan.save()
             reports, tables, failures = _compute(plan, executor, feed, tell, lease.order(1))

@@ -184,6 +184,20 @@ def test_a_file_that_is_lost_or_cut_is_downloaded_again(
     assert without_day_before(root) == of_period(truth)
 
 
+def test_days_that_the_availability_service_does_not_know_are_not_asked_for(
+    centre: DataCentre, truth: Path, tmp_path: Path
+) -> None:
+    centre.tells_availability = True
+    archive = fdsn(centre, tmp_path / "sds")
+    archive.acquire(Period("2014-07-01", "2014-08-26"), ["Z7.*"])
+    days = {(line.split()[1], line.split()[4][:10]) for line in centre.asked()}
+    assert min(day for _, day in days) == "2014-08-23"
+    assert ("CCC", "2014-08-25") in days  # the service knows better than the epoch
+    assert files_of(tmp_path / "sds") == {
+        name: content for name, content in files_of(truth).items() if not name.endswith("2014.238")
+    }
+
+
 def test_more_channels_later_are_asked_for_alone(centre: DataCentre, tmp_path: Path) -> None:
     fdsn(centre, tmp_path / "sds", channels=["HHZ"]).acquire(PERIOD, ["Z7.AAA"])
     centre.requests.clear()

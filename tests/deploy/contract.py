@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import psutil
+
 from seisflow.deploy import Deployment
 from seisflow.run import run_workflow
 from tests.run.conftest import SmallArchive
@@ -25,8 +27,6 @@ class DeploymentContract:
         assert tables(report) == tables(run_workflow(small_archive.load(tmp_path / "here")))
 
     def test_it_leaves_nothing_behind(self) -> None:
-        import psutil
-
         me = psutil.Process()
         before = {child.pid for child in me.children(recursive=True)}
         with self.deployment().connect():
@@ -40,10 +40,16 @@ class DeploymentContract:
         assert threading.main_thread().is_alive()
 
     def test_it_listens_on_loopback_only(self) -> None:
+        """No socket of this process or its children is open to others: scheduler, workers, dashboards."""
+        me = psutil.Process()
+        before = _listening(me)
         with self.deployment().connect() as client:
             if client is not None:
                 assert "127.0.0.1" in client.scheduler.address
-                assert "127.0.0.1" in client.dashboard_link
+            opened = {
+                place for process in (me, *me.children(recursive=True)) for place in _listening(process)
+            }
+        assert {host for host, _ in opened - before} <= {"127.0.0.1", "::1"}
 
     def test_it_never_enters_a_fingerprint(self, small_archive: SmallArchive, tmp_path: Path) -> None:
         from seisflow.run.stages import stages_of
@@ -51,3 +57,11 @@ class DeploymentContract:
         here = small_archive.load(tmp_path / "run")
         there = here.model_copy(update={"deployment": self.deployment()})
         assert [s.fingerprint for s in stages_of(here)] == [s.fingerprint for s in stages_of(there)]
+
+
+def _listening(process: psutil.Process) -> set[tuple[str, int]]:
+    """Return the addresses and ports that a process listens on."""
+    try:
+        return {tuple(c.laddr) for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    except psutil.NoSuchProcess:
+        return set()

@@ -53,6 +53,7 @@ class DataCentre:
     faults: list[Fault] = field(default_factory=list)
     users: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    tells_availability: bool = False
     delay_s: float = 0.0
     requests: list[tuple[float, str, str]] = field(default_factory=list)
     """Time, path and body (or query) of every request."""
@@ -146,6 +147,10 @@ class _Handler(BaseHTTPRequestHandler):
             names = PARAMETERS[service].split()
             parameters = "".join(f'<param name="{n}" style="query" type="xs:string"/>' for n in names)
             self.send(200, WADL.format(base=centre.url + path, parameters=parameters).encode(), "text/xml")
+        elif service == "availability" and not centre.tells_availability:
+            self.send(404, b"no such service")
+        elif service == "availability" and path.endswith("/query"):
+            self.availability(centre, {name: values[0] for name, values in parse_qs(asked).items()})
         elif path.endswith("/version"):
             self.send(200, b"1.1.0", "text/plain")
         elif service == "station" and path.endswith("/query"):
@@ -176,6 +181,15 @@ class _Handler(BaseHTTPRequestHandler):
             body = io.BytesIO()
             found.write(body, format="STATIONXML", level=options.get("level", "station"))
             self.send(200, body.getvalue(), "application/xml")
+
+    def availability(self, centre: DataCentre, asked: dict[str, str]) -> None:
+        lines = ["#Network Station Location Channel Quality SampleRate Earliest Latest"]
+        for name, records in index_of(centre.sds).items():
+            network, station, location, channel = name.split(".")
+            if (network, station) == (asked["network"], asked["station"]):
+                first, last = (obspy.UTCDateTime(t) for t in (records[0][0], records[-1][1]))
+                lines.append(f"{network} {station} {location or '  '} {channel} D 20.0 {first} {last}")
+        self.send(200, "\n".join(lines).encode(), "text/plain")
 
     def waveforms(self, centre: DataCentre, asked: str) -> None:
         fault = centre.fault_of(asked)

@@ -9,6 +9,7 @@ import io
 import random
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Mapping, Sequence
@@ -126,6 +127,19 @@ class PoliteClient(Client):  # type: ignore[misc]
         last = end - 1e-6  # the end of a request is part of it
         self.get_waveforms_bulk([(*line, start, last) for line in lines], filename=body)
         return body.getvalue()
+
+    def text(self, service: str, resource: str, parameters: Mapping[str, Any] | None = None) -> str:
+        """Return what a service says that obspy does not know, such as availability.
+
+        Raises
+        ------
+        FDSNException, RequestFailedError
+            As `miniseed`.
+        """
+        query = urllib.parse.urlencode(dict(parameters or {}))
+        url = f"{self.base_url}{self.url_subpath}/{service}/1/{resource}" + (f"?{query}" if query else "")
+        content = self._download(url, return_string=True)
+        return content.decode(errors="replace") if isinstance(content, bytes) else ""
 
     def _download(
         self,

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Epoch", "download_stationxml", "epochs_of"]
 
 _KEPT_S = 86400.0
+_DAY_S = 86400
 
 
 class Epoch(NamedTuple):
@@ -46,7 +47,7 @@ def epochs_of(
     channels: Sequence[str],
     folder: Path,
 ) -> list[Epoch]:
-    """Return the channel epochs that touch a period.
+    """Return the channel epochs that touch a period; where there is an availability service, times with data.
 
     The answer is kept in `folder` for a day, so that a download that goes on asks less.
 
@@ -83,8 +84,44 @@ def epochs_of(
         and any(fnmatchcase(cha.location_code, pattern.replace("--", "")) for pattern in locations)
         and any(fnmatchcase(cha.code, pattern) for pattern in channels)
     )
+    found = _available(client, found, start, end)
     _put(kept, json.dumps(found).encode())
     return found
+
+
+def _available(
+    client: PoliteClient, epochs: list[Epoch], start: UTCDateTime, end: UTCDateTime
+) -> list[Epoch]:
+    """Return the times of the epochs that the availability service has data of; all where it can not say."""
+    try:
+        client.text("availability", "version")
+    except (FDSNException, RequestFailedError):
+        return epochs
+    found: list[Epoch] = []
+    for network, station in sorted({(epoch.network, epoch.station) for epoch in epochs}):
+        own = [epoch for epoch in epochs if (epoch.network, epoch.station) == (network, station)]
+        about = {"network": network, "station": station, "starttime": start, "endtime": end}
+        try:
+            text = client.text("availability", "query", about | {"format": "text", "mergegaps": _DAY_S})
+        except FDSNNoDataException:
+            continue
+        except (FDSNException, RequestFailedError):
+            found += own
+            continue
+        wanted = {epoch[:4] for epoch in own}
+        found += [span for span in _spans(text) if span[:4] in wanted]
+    return sorted(set(found))
+
+
+def _spans(text: str) -> Iterator[Epoch]:
+    """Yield the lines of an availability text: network station [location] channel quality rate start end."""
+    for line in text.splitlines():
+        columns = line.split()
+        if len(columns) < 7 or line.startswith("#"):
+            continue
+        network, station, *location, channel = columns[:-4]
+        code = "".join(location).replace("--", "")
+        yield Epoch(network, station, code, channel, *(str(UTCDateTime(t)) for t in columns[-2:]))
 
 
 def download_stationxml(

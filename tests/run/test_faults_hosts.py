@@ -1,0 +1,97 @@
+"""Hosts that are not as they should be: a disk that is full, clocks that are hours apart."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from seisflow.deploy.dask import Dask
+from seisflow.deploy.local import Local
+from seisflow.errors import SeisflowError
+from seisflow.run import run_workflow
+from seisflow.run.store import Store
+from tests.run.clusters import cluster
+from tests.run.conftest import SmallArchive
+from tests.run.counting import ledger_rows, n_records
+from tests.run.test_resume import counts, tables
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 4 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Fill a disk to its last byte and return what fills it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return ballast
+
+
+def test_a_full_disk_ends_a_run_with_a_word_and_it_goes_on_when_there_is_room(
+    small_archive: SmallArchive, tmp_path: Path, small_disk: Path
+) -> None:
+    output = small_disk / "run"
+    workflow = small_archive.load(output)
+    deployment = Local(workers=2, dashboard_port=0, units_per_task=1)
+    ballast: list[Path] = []
+
+    def tell(progress: object) -> None:
+        if not ballast and n_records(output) >= 3:
+            ballast.append(fill(small_disk))
+
+    limited = workflow.model_copy(update={"deployment": deployment})
+    with deployment.connect() as client, pytest.raises((SeisflowError, OSError), match="No space left"):
+        run_workflow(limited, client, tell)
+    assert ballast
+    ballast[0].unlink()
+    before = ledger_rows(Store(str(output)))
+    assert set(before["status"]) <= {"ok", "empty", "failed"}, "no half record"
+    again = run_workflow(workflow)
+    assert again.exit_status == 0
+    picking = counts(again)["picking"]
+    assert sum(picking) == 8
+    assert picking[1] >= 3, "what was done before is kept"
+    assert tables(again) == tables(run_workflow(small_archive.load(tmp_path / "undisturbed")))
+
+
+def test_clocks_that_are_hours_apart_change_nothing(small_archive: SmallArchive, tmp_path: Path) -> None:
+    """Worker by worker the time is wrong by seven hours, this way and that; newer rows still win."""
+    workflow = small_archive.load(tmp_path / "run")
+    with cluster(tmp_path / "cluster") as made:
+        made.scheduler()
+        for name, hours in (("ahead", "7"), ("behind", "-7")):
+            made.environment["SEISFLOW_TEST_SKEW_H"] = hours
+            made.worker(name, "--preload", "tests.run.skewed")
+        with Dask(address=made.address, units_per_task=1).connect() as client:
+            report = run_workflow(workflow, client)
+            finished = pd.to_datetime(ledger_rows(report.store)["finished"], utc=True)
+            changed = small_archive.load(tmp_path / "run", location={"method": "nonlinear", "p_error_s": 0.1})
+            relocated = run_workflow(changed, client)
+            again = run_workflow(workflow, client)
+    assert finished.max() - finished.min() > pd.Timedelta(hours=13), "both clocks were at work"
+    assert counts(report) == {"picking": (8, 0), "association": (2, 0), "location": (2, 0)}
+    assert counts(relocated) == {"picking": (0, 8), "association": (0, 2), "location": (2, 0)}
+    assert counts(again) == {"picking": (0, 8), "association": (0, 2), "location": (0, 2)}
+    undisturbed = tables(run_workflow(small_archive.load(tmp_path / "undisturbed")))
+    assert tables(again) == undisturbed
