@@ -187,9 +187,10 @@ def test_a_file_larger_than_a_block_is_read_in_pieces(
             np.testing.assert_array_equal(on_grid(pieces.channels), on_grid(whole.channels))
             assert pieces.problems[0].split(" (")[0] == whole.problems[0].split(" (")[0]
             headers = decode_file(uri, headers_only=True)
-            assert sum(channel.lengths.sum() for channel in headers.channels) == len(SIGNAL) - np.isnan(
-                without(20)
-            ).sum()
+            assert (
+                sum(channel.lengths.sum() for channel in headers.channels)
+                == len(SIGNAL) - np.isnan(without(20)).sum()
+            )
             monkeypatch.undo()
 
 
