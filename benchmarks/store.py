@@ -180,9 +180,6 @@ def main() -> None:
         messy = figures(
             synthetic_case(gaps_folder, gaps=24, duration_s=duration_s), "day with gaps", rounds, n_windows
         )
-        for real in real_cases(real_folder):
-            figures(real, f"real day, {Path(real.files[0]).name}", rounds, n_windows)
-    if arguments.json:
         ratios = {
             "zarr_vs_mseed_day_read": clean["day"]["obspy"] / clean["day"]["seisflow zarr"],
             "zarr_vs_mseed_60s_read": clean["60 s"]["obspy"] / clean["60 s"]["seisflow zarr"],
@@ -192,6 +189,9 @@ def main() -> None:
             "zarr_vs_own_mseed_60s_read": clean["60 s"]["seisflow miniSEED"] / clean["60 s"]["seisflow zarr"],
             "plain_zarr_vs_mseed_day_read": clean["day"]["obspy"] / clean["day"]["plain zarr"],
         }
+        for real in real_cases(real_folder):
+            figures(real, f"real day, {Path(real.files[0]).name}", rounds, n_windows)
+    if arguments.json:
         print(json.dumps({key: round(value, 3) for key, value in ratios.items()}))
 
 

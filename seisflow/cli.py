@@ -197,6 +197,9 @@ def ingest(
     workflow: WorkflowFile,
     to: Annotated[str, typer.Option("--to", metavar="STORE", help="Folder or s3:// URL of the store.")],
     settings: Settings = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read what is there first; do again what is damaged or gone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the waveforms of a workflow into a Zarr store, or go on. Status 1 if some units failed."""
@@ -211,7 +214,7 @@ def ingest(
         loaded.deployment.connect() as client,  # type: ignore[attr-defined]
         ProgressDisplay(Console(stderr=True)) as progress,
     ):
-        done = ingest_archive(loaded, to, client, progress.show)
+        done = ingest_archive(loaded, to, client, progress.show, verify=verify)
     _tell(done, f"{workflow} --set output={done.store.root}")
     typer.echo(f"archive: {{method: zarr, root: {done.store.root.rpartition('/')[0]}}}")
     _tell_json(done, as_json)

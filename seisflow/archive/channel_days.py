@@ -135,7 +135,8 @@ class Document:
         body, seal = content[: -len(SEAL_BLANK)], content[-len(SEAL_BLANK) :]
         if seal != SEAL % _checksum(body).encode():
             raise ArchiveError(
-                f"{uri}/{DOCUMENT} is damaged, or is not as seisflow ingest wrote it; ingest this day again"
+                f"{uri}/{DOCUMENT} is damaged, or is not as seisflow ingest wrote it; "
+                "ingest with --verify again"
             )
         document = json.loads(content)
         self.attributes: dict[str, Any] = document["attributes"]

@@ -164,7 +164,9 @@ def _chunks(
     begin, end = borders[first], borders[last]
     content = read(begin, end + len(index))
     if len(content) != end - begin + len(index) or not content.endswith(index):
-        raise ArchiveError(f"the shard of {where} is cut short or its index damaged; ingest this day again")
+        raise ArchiveError(
+            f"the shard of {where} is cut short or its index damaged; ingest with --verify again"
+        )
     samples = np.empty((last - first, shard.chunk_samples), dtype=shard.dtype)
     buffer = np.empty(shard.chunk_samples, dtype=shard.stored)
     for number in range(first, last):
@@ -173,7 +175,7 @@ def _chunks(
         if crc != _crc(encoded) or int.from_bytes(crc, "little") != shard.chunk_crc32c[number]:
             raise ArchiveError(
                 f"chunk {number} of the shard of {where} is damaged: its checksum does not agree; "
-                "ingest this day again"
+                "ingest with --verify again"
             )
         _decode(encoded, samples[number - first], buffer)
     return samples.reshape(-1)

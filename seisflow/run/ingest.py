@@ -26,10 +26,13 @@ from seisflow.archive.zarr_layout import (
 )
 from seisflow.errors import ArchiveError
 from seisflow.keys import DAY, Period, StationDay
+from seisflow.run.lease import Lease
+from seisflow.run.ledger import Ledger
 from seisflow.run.parts import Parts
 from seisflow.run.stages import CHANNEL_MB, MB_PER_BYTE, PROCESS_MB, Outcome, Stage
 from seisflow.run.store import Store
 from seisflow.run.units import Source
+from seisflow.run.verify import void_damaged
 from seisflow.run.workflow import RunReport, run_workflow
 from seisflow.storage import open_place
 from seisflow.tables import concatenate, empty, validate
@@ -52,6 +55,8 @@ def ingest_archive(
     root: str,
     client: Client | None = None,
     show: Callable[[Snapshot], None] | None = None,
+    *,
+    verify: bool = False,
 ) -> RunReport:
     """Write what the archive of a workflow holds of its period and stations into a Zarr store.
 
@@ -68,6 +73,8 @@ def ingest_archive(
         Where to run; None runs everything in this process.
     show : callable, optional
         Given a snapshot now and then.
+    verify : bool
+        Whether to read all that is there of the period first: what is damaged or gone is ingested again.
 
     Returns
     -------
@@ -82,7 +89,14 @@ def ingest_archive(
         If archive or inventory can not be read at all.
     """
     target = _within(workflow, root)
-    return run_workflow(target, client, show=show, stages=[Ingest(target)])
+    stage = Ingest(target)
+    if verify:
+        store = Store(target.output, target.storage_options)
+        with Lease(store):
+            void_damaged(
+                stage.target, Ledger(store, store.stage(stage.name, stage.fingerprint)), target.period
+            )
+    return run_workflow(target, client, show=show, stages=[stage])
 
 
 class Ingest(Stage):

@@ -69,7 +69,7 @@ class TestZarr(ArchiveContract):
             self.put(root, "Z7.CCC..HHZ", "2014-08-24")
             self.put_file(root, f"{self.path_of('Z7.CCC..HHZ', '2014-08-24')}/{name}", b"")
             uris = scan_archive(archive, PERIOD, ["Z7.CCC"]).holdings["uri"].tolist()
-            with pytest.raises(ArchiveError, match="ingest this day again"):
+            with pytest.raises(ArchiveError, match="ingest with --verify again"):
                 archive.read(uris, PERIOD)
 
     def test_a_truncated_file_is_read_as_far_as_it_goes(self, archive: Archive, root: str) -> None:

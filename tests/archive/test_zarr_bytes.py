@@ -177,7 +177,7 @@ def test_a_short_or_missing_or_foreign_shard_is_an_error() -> None:
     one, other = (encode_channel(channel(np.full(2500, value, dtype=np.int32))) for value in (5, 7))
     assert len(one.shard) == len(other.shard)
     for shard in (one.shard[:-1], one.shard[: len(one.shard) // 2], b"", other.shard):
-        with pytest.raises(ArchiveError, match="ingest this day again"):
+        with pytest.raises(ArchiveError, match="ingest with --verify again"):
             decoded(one._replace(shard=shard))
 
 

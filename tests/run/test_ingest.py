@@ -161,6 +161,26 @@ def test_a_damaged_shard_is_a_failed_unit_with_its_reason(
     assert "HHN is damaged" in row["reason"]
 
 
+@pytest.mark.parametrize("fault", ["flip", "shard gone", "document gone"])
+def test_verify_finds_what_is_damaged_and_ingests_it_again(
+    small_archive: SmallArchive, tmp_path: Path, fault: str
+) -> None:
+    workflow, root = small_archive.load(tmp_path / "run"), tmp_path / "store"
+    ingest_archive(workflow, str(root))
+    array = root / "XX" / "BBB" / "2020" / "002" / "HHN"
+    shard = (array / "c" / "0").read_bytes()
+    if fault == "flip":
+        (array / "c" / "0").write_bytes(shard[:-20] + bytes([shard[-20] ^ 1]) + shard[-19:])
+    else:
+        (array / ("c/0" if fault == "shard gone" else "zarr.json")).unlink()
+    assert ingest_archive(workflow, str(root)).stages[0].computed == 0, "the ledger knows of no damage"
+    report = ingest_archive(workflow, str(root), verify=True)
+    assert (report.stages[0].computed, report.stages[0].kept, report.exit_status) == (1, 7, 0)
+    assert (array / "c" / "0").read_bytes() == shard
+    assert samples_of(Zarr(root=str(root)), PERIOD) == samples_of(workflow.archive, PERIOD)
+    assert ingest_archive(workflow, str(root), verify=True).stages[0].computed == 0
+
+
 def test_a_damaged_file_is_ingested_as_far_as_it_goes_and_says_so(
     make_archive: Callable[[int], SmallArchive], tmp_path: Path
 ) -> None:
