@@ -50,9 +50,7 @@ class Segments(NamedTuple):
         stop = np.minimum(_samples_until(end, self.starts_ns, self.rate_hz), self.lengths)
         return self._parts(first, stop, stop > first)
 
-    def _parts(
-        self, first: NDArray[np.int64], stop: NDArray[np.int64], is_in: NDArray[np.bool_]
-    ) -> Segments:
+    def _parts(self, first: NDArray[np.int64], stop: NDArray[np.int64], is_in: NDArray[np.bool_]) -> Segments:
         """Return samples ``[first, stop)`` of the segments that are in."""
         first, stop = first[is_in], stop[is_in]
         starts_ns = self.starts_ns[is_in] + _duration_ns(first, self.rate_hz)
@@ -64,7 +62,9 @@ class Segments(NamedTuple):
             return self
         edges = np.flatnonzero(np.diff(np.isfinite(self.samples).astype(np.int8), prepend=0, append=0))
         # A run ends where its samples or its segment end: cut runs at the segments' borders.
-        pieces = [self._parts(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(len(self.lengths), bool))]
+        pieces = [
+            self._parts(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(len(self.lengths), bool))
+        ]
         for low, high in edges.reshape(-1, 2):
             first = np.maximum(low - self.offsets, 0)
             stop = np.minimum(high - self.offsets, self.lengths)
@@ -78,7 +78,7 @@ class Segments(NamedTuple):
 
 def segments_of(channel: ChannelTraces, rate_hz: Fraction) -> Segments:
     """Return the segments of a channel; every sample of its traces that is a number."""
-    samples = channel.samples
+    samples: NDArray[Any] = channel.samples
     if not samples.dtype.isnative:
         samples = samples.astype(samples.dtype.newbyteorder("="))
     return Segments(rate_hz, channel.starts_ns, channel.offsets, channel.lengths, samples).finite()
