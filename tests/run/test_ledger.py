@@ -188,7 +188,7 @@ class Adverse(Store):
         for key in sorted(set(twin.files) - set(self.files)):
             self.meanwhile.append(partial(self.files.__setitem__, key, twin.files[key]))
         for key in sorted(set(self.files) - set(twin.files)):
-            self.meanwhile.append(partial(self.files.pop, key))
+            self.meanwhile.append(partial(self.files.pop, key, None))
 
 
 operations = st.lists(

@@ -119,7 +119,6 @@ def test_the_command_line_runs_into_a_bucket(
     assert f"tables: {store.root}/tables" in seisflow("run")
     assert tables_of(store) == undisturbed
     assert json.loads(seisflow("status", "--json"))["driver"] == {}
-    assert seisflow("export", "--out", str(tmp_path / "export")).strip()
     assert not [key for key in store.keys("") if s3.secret.encode() in store.read_bytes(key)]
 
 
