@@ -34,7 +34,11 @@ PARAMETERS = {
 
 @dataclass
 class Fault:
-    """What goes wrong with requests for waveforms: `kind` is a status code, or reset, stall, truncated."""
+    """What goes wrong with requests for waveforms.
+
+    `kind` is a status code, or one of ``reset``, ``stall`` and ``short`` (the answer ends before its Content-Length, ``short`` between two
+    records), ``truncated`` (without a Content-Length, within a record), ``page`` (HTML with status 200).
+    """
 
     kind: str
     times: int = 1
@@ -217,7 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2 + 100])
+        half = len(content) // 2
+        self.wfile.write(content[: half // 4096 * 4096 if kind == "short" else half // 4096 * 4096 + 100])
         self.wfile.flush()
         if kind == "stall":
             self.server.released.wait(20.0)
