@@ -36,8 +36,9 @@ PARAMETERS = {
 class Fault:
     """What goes wrong with requests for waveforms.
 
-    `kind` is a status code, or one of ``reset``, ``stall`` and ``short`` (the answer ends before its Content-Length, ``short`` between two
-    records), ``truncated`` (without a Content-Length, within a record), ``page`` (HTML with status 200).
+    `kind` is a status code, or one of ``reset``, ``stall`` and ``short`` (the answer ends before its
+    Content-Length, ``short`` between two records), ``truncated`` (no Content-Length, ends within a
+    record), ``page`` (HTML with status 200).
     """
 
     kind: str
