@@ -59,7 +59,7 @@ class Made(Archive):
         frame["network"], frame["location"], frame["band"] = "XX", "", "HH"
         frame["station"] = np.tile(np.repeat(codes, 3), len(days))
         component = np.tile(list("ENZ"), STATIONS * len(days))
-        label = frame["day"].dt.strftime("%Y.%j")
+        label = np.repeat([day.item().strftime("%Y.%j") for day in days], 3 * STATIONS)
         frame["uri"] = self.root + "/XX." + frame["station"] + "..HH" + component + ".D." + label
         frame["n_bytes"] = 10_000_000
         return Scan(validate(frame, HOLDINGS), empty(REJECTED))

@@ -15,6 +15,7 @@ import typer
 from seisflow.errors import SeisflowError
 
 if TYPE_CHECKING:
+    from seisflow.run import RunReport
     from seisflow.run.store import Store
     from seisflow.workflow import Workflow
 
@@ -185,13 +186,48 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
         with ProgressDisplay(console) as progress:
             done = run_workflow(loaded, client, show=progress.show, say=console.print)
     page = report_run(loaded)
+    _tell(done, workflow)
+    typer.echo(f"tables: {done.tables}\nreport: {page}")
+    _tell_json(done, as_json)
+    raise typer.Exit(done.exit_status)
+
+
+@app.command()
+def ingest(
+    workflow: WorkflowFile,
+    to: Annotated[str, typer.Option("--to", metavar="STORE", help="Folder or s3:// URL of the store.")],
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the waveforms of a workflow into a Zarr store, or go on. Status 1 if some units failed."""
+    from rich.console import Console
+
+    from seisflow.run.ingest import ingest_archive
+    from seisflow.run.progress import ProgressDisplay
+
+    loaded = _load(workflow, settings)
+    with (
+        _resumable(),
+        loaded.deployment.connect() as client,  # type: ignore[attr-defined]
+        ProgressDisplay(Console(stderr=True)) as progress,
+    ):
+        done = ingest_archive(loaded, to, client, progress.show)
+    _tell(done, f"{workflow} --set output={done.store.root}")
+    typer.echo(f"archive: {{method: zarr, root: {done.store.root.rpartition('/')[0]}}}")
+    _tell_json(done, as_json)
+    raise typer.Exit(done.exit_status)
+
+
+def _tell(done: RunReport, where: object) -> None:
+    """Print the counts of a run, and how its failures are listed."""
     for s in done.stages:
         typer.echo(f"{s.name:<12} {s.computed} computed, {s.kept} kept, {s.failed} failed, {s.n_rows} rows")
     if len(done.failures):
-        typer.secho(
-            f"{len(done.failures)} failures; see: seisflow failures {workflow}", fg="yellow", err=True
-        )
-    typer.echo(f"tables: {done.tables}\nreport: {page}")
+        typer.secho(f"{len(done.failures)} failures; see: seisflow failures {where}", fg="yellow", err=True)
+
+
+def _tell_json(done: RunReport, as_json: bool) -> None:
+    """Print the counts of a run as one line of JSON, where that was asked for."""
     if as_json:
         stages = {
             s.name: {"computed": s.computed, "kept": s.kept, "failed": s.failed, "rows": s.n_rows}
@@ -200,7 +236,6 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
         typer.echo(
             json.dumps({"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages})
         )
-    raise typer.Exit(done.exit_status)
 
 
 @app.command()

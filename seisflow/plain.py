@@ -24,7 +24,7 @@ from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, Catalog, concatenate, re
 from seisflow.waveforms import Preparation, prepare_waveforms
 
 if TYPE_CHECKING:
-    import obspy
+    from seisflow.traces import ChannelTraces
 
 __all__ = ["associate_files", "locate_files", "pick_files"]
 
@@ -47,13 +47,13 @@ def pick_files(
     """
     method = cast(Picker, _method("picking", picker, settings))
     preparation = Preparation(sampling_rate_hz=method.sampling_rate_hz)
-    streams, problems = _read(files)
+    stations, problems = _read(files)
     found = []
-    for key, stream in _station_days(streams):
+    for key, channels in _station_days(stations):
         wide = key.window.widened(method.margin_s)
         try:
             site = _nowhere(key.network, key.station)
-            waveforms = prepare_waveforms(stream.copy(), preparation, wide, site)
+            waveforms = prepare_waveforms(channels, preparation, wide, site)
             found.append(pick_phases(waveforms, method, key.window))
         except WaveformError as error:
             problems.append(f"{key}: {error}")
@@ -101,34 +101,32 @@ def _method(room: str, name: str, settings: Sequence[str]) -> Any:
     return build(room, block, room)
 
 
-def _read(files: Sequence[Path]) -> tuple[dict[tuple[str, str], obspy.Stream], list[str]]:
+def _read(files: Sequence[Path]) -> tuple[dict[tuple[str, str], list[ChannelTraces]], list[str]]:
     """Return the traces of some files by network and station, and what was wrong with the files."""
-    import obspy
-
     from seisflow.archive.decode import decode_file
 
-    streams: dict[tuple[str, str], obspy.Stream] = {}
+    stations: dict[tuple[str, str], list[ChannelTraces]] = {}
     problems: list[str] = []
     for file in files:
         decoded = decode_file(str(file))
         problems += decoded.problems
-        for trace in decoded.stream:
-            streams.setdefault((trace.stats.network, trace.stats.station), obspy.Stream()).append(trace)
-    if not streams:
+        for channel in decoded.channels:
+            stations.setdefault((channel.network, channel.station), []).append(channel)
+    if not stations:
         raise ArchiveError(f"no waveforms in {len(files)} files: {'; '.join(problems[:5])}")
-    return streams, problems
+    return stations, problems
 
 
 def _station_days(
-    streams: Mapping[tuple[str, str], obspy.Stream],
-) -> Iterator[tuple[StationDay, obspy.Stream]]:
+    stations: Mapping[tuple[str, str], list[ChannelTraces]],
+) -> Iterator[tuple[StationDay, list[ChannelTraces]]]:
     """Yield every station-day that some traces touch, with all traces of the station."""
-    for (network, station), stream in sorted(streams.items()):
-        first = min(trace.stats.starttime for trace in stream)
-        last = max(trace.stats.endtime for trace in stream)
-        period = Period(np.datetime64(first.ns, "ns"), np.datetime64(last.ns + 1, "ns"))
+    for (network, station), channels in sorted(stations.items()):
+        first_ns = min(int(channel.starts_ns.min()) for channel in channels)
+        last_ns = max(int(channel.ends_ns.max()) for channel in channels)
+        period = Period(np.datetime64(first_ns, "ns"), np.datetime64(last_ns, "ns"))
         for day in period.days():
-            yield StationDay(network, station, period.window_of(day)), stream
+            yield StationDay(network, station, period.window_of(day)), channels
 
 
 def _nowhere(network: str, station: str) -> Mapping[str, Any]:

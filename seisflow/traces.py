@@ -53,6 +53,12 @@ class ChannelTraces(NamedTuple):
         """Index of the first sample of each trace, shape (traces,)."""
         return np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.int64)
 
+    @property
+    def ends_ns(self) -> NDArray[np.int64]:
+        """One nanosecond after the last sample of each trace, shape (traces,)."""
+        last_ns = np.rint((self.lengths - 1) * (1e9 / self.rate_hz)).astype(np.int64)
+        return self.starts_ns + last_ns + 1
+
 
 class Traces(NamedTuple):
     """Decoded channels, and what was noticed on the way.
@@ -85,7 +91,7 @@ class Traces(NamedTuple):
     def of_stream(cls, stream: obspy.Stream, problems: list[str] | None = None) -> Traces:
         """Return the traces of an ObsPy stream; traces of one channel, rate and type lie together."""
         groups: dict[tuple[str, float, str], list[obspy.Trace]] = {}
-        for trace in stream:
+        for trace in stream.split():  # a masked trace is several
             groups.setdefault((trace.id, trace.stats.sampling_rate, trace.data.dtype.str), []).append(trace)
         channels = []
         for (_, rate_hz, _), traces in groups.items():
@@ -99,7 +105,7 @@ class Traces(NamedTuple):
                     rate_hz,
                     np.array([trace.stats.starttime.ns for trace in traces], dtype=np.int64),
                     np.array([len(trace.data) for trace in traces], dtype=np.int64),
-                    np.concatenate([np.ma.getdata(trace.data) for trace in traces]),
+                    np.concatenate([trace.data for trace in traces]),
                 )
             )
         return cls(channels, list(problems or []))

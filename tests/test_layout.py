@@ -18,7 +18,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MOST_LINES, MOST_FUNCTION_LINES = 400, 50
 VAGUE = {"utils.py", "core.py", "helpers.py", "common.py", "misc.py"}
-IMPORT_NAMES = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
+IMPORT_NAMES = {"google-crc32c": "google_crc32c", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 SCHEDULER = {"seisflow/run", "seisflow/deploy"}
 
 

@@ -11,9 +11,9 @@ from pydantic import Field
 from seisflow.keys import Period, Window
 from seisflow.method import Method
 from seisflow.storage import PATIENCE_S, fetch
+from seisflow.traces import Traces
 
 if TYPE_CHECKING:
-    import obspy
     import pandas as pd
 
 __all__ = ["Archive", "Scan", "Traces", "read_traces", "scan_archive"]
@@ -33,21 +33,6 @@ class Scan(NamedTuple):
 
     holdings: pd.DataFrame
     rejected: pd.DataFrame
-
-
-class Traces(NamedTuple):
-    """Decoded traces and what was noticed on the way.
-
-    Attributes
-    ----------
-    stream : obspy.Stream
-        Unmerged traces, cut to the window that was asked for.
-    problems : list of str
-        One line for each file that could not be read wholly; empty when all is well.
-    """
-
-    stream: obspy.Stream
-    problems: list[str]
 
 
 class Archive(Method):
@@ -107,7 +92,11 @@ class Archive(Method):
         return fetch(uris, self.storage_options, self.patience_s)
 
     def read(
-        self, uris: Sequence[str], window: Window, contents: Mapping[str, bytes] | None = None
+        self,
+        uris: Sequence[str],
+        window: Window,
+        contents: Mapping[str, bytes] | None = None,
+        bands: Sequence[str] | None = None,
     ) -> Traces:
         """Return the traces of the files `uris` (from HOLDINGS) that lie in `window`.
 
@@ -117,11 +106,14 @@ class Archive(Method):
         window : Window
         contents : mapping of str to bytes, optional
             What `fetch` gave for these files, if that was done before.
+        bands : sequence of str, optional
+            Band and instrument codes, best first: of each station those behind the first that has
+            data in the middle of the window are left out. None means everything.
         """
         from seisflow.archive.decode import read_files
 
         contents = self.fetch(uris) if contents is None else contents
-        return read_files(uris, window, self.storage_options, contents)
+        return read_files(uris, window, self.storage_options, contents, bands)
 
 
 def scan_archive(archive: Archive, period: Period, stations: Sequence[str] | None = None) -> Scan:
@@ -148,13 +140,15 @@ def scan_archive(archive: Archive, period: Period, stations: Sequence[str] | Non
 
 
 def read_traces(
-    archive: Archive, uris: Sequence[str], window: Window, contents: Mapping[str, bytes] | None = None
+    archive: Archive,
+    uris: Sequence[str],
+    window: Window,
+    contents: Mapping[str, bytes] | None = None,
+    bands: Sequence[str] | None = None,
 ) -> Traces:
     """Return the traces of files of an archive that lie in a window, and what was noticed.
 
-    `contents` is what `Archive.fetch` gave for these files, if that was done before.
-
-    A file that is damaged gives what can be read of it and a line in `problems`; only when the
-    storage itself fails is an `ArchiveError` raised.
+    A file that is damaged gives what can be read of it and lines in `problems`; only when the
+    storage itself fails is an `ArchiveError` raised. The parameters are those of `Archive.read`.
     """
-    return archive.read(uris, window, contents)
+    return archive.read(uris, window, contents, bands)

@@ -17,15 +17,15 @@ from seisflow.archive.decode import decode_file
 from seisflow.errors import ArchiveError
 
 if TYPE_CHECKING:
-    import obspy
-
     from seisflow.storage import File
+    from seisflow.traces import ChannelTraces
 
 __all__ = ["Contents", "HeaderCache", "cache_folder", "inspect_files"]
 
 _LOG = logging.getLogger(__name__)
 _COLUMNS = ("uri", "n_bytes", "stamp", "fault", "network", "station", "location", "band", "day")
-_FORMAT = 1
+_FORMAT = 2
+_DAY_NS = 86_400 * 10**9
 _BATCH = 2000
 _WORTH_PROCESSES = 200
 
@@ -55,7 +55,7 @@ def inspect_files(
     """Return a row of `Contents` for each file, channel group and day; days as ISO strings.
 
     Only files that the cache does not know, or knows with another size or time of change, are
-    opened. On a disk, processes share the work (libmseed decodes one file at a time in each);
+    opened. On a disk, processes share the work;
     elsewhere threads do, as they wait for the network.
     """
     known = cache.load() if cache else pd.DataFrame(columns=list(_COLUMNS))
@@ -97,12 +97,12 @@ def _inspect(files: Iterable[File], options: Mapping[str, Any]) -> list[Contents
     rows = []
     for file in files:
         try:
-            stream, problems = decode_file(file.uri, headers_only=True, storage_options=options)
+            channels, problems = decode_file(file.uri, headers_only=True, storage_options=options)
         except ArchiveError as error:
             rows.append(Contents(file.uri, file.n_bytes, "", str(error)))  # no stamp: tried again next time
             continue
         fault = "; ".join(problem.removeprefix(f"{file.uri}: ") for problem in problems)
-        held, unnamed = _channel_days(stream)
+        held, unnamed = _channel_days(channels)
         if unnamed:
             fault = "; ".join(filter(None, [fault, f"{unnamed} traces name no station or channel"]))
         rows += [Contents(file.uri, file.n_bytes, file.stamp, fault, *group) for group in held]
@@ -111,19 +111,17 @@ def _inspect(files: Iterable[File], options: Mapping[str, Any]) -> list[Contents
     return rows
 
 
-def _channel_days(stream: obspy.Stream) -> tuple[list[tuple[str, str, str, str, str]], int]:
+def _channel_days(channels: Sequence[ChannelTraces]) -> tuple[list[tuple[str, str, str, str, str]], int]:
     """Return the groups (network, station, location, band, day), and how many traces have no name."""
     groups, unnamed = set(), 0
-    for trace in stream:
-        stats = trace.stats
-        if not stats.station or not stats.channel:
-            unnamed += 1
+    for held in channels:
+        if not held.station or not held.channel:
+            unnamed += len(held.lengths)
             continue
-        first, last = (
-            np.datetime64(time.ns, "ns").astype("datetime64[D]") for time in (stats.starttime, stats.endtime)
-        )
-        name = (stats.network, stats.station, stats.location, stats.channel[:-1])
-        groups |= {(*name, str(day)) for day in np.arange(first, last + 1)}
+        first, last = ((times // _DAY_NS).tolist() for times in (held.starts_ns, held.ends_ns - 1))
+        days = {day for a, b in zip(first, last, strict=True) for day in range(a, b + 1)}
+        name = (held.network, held.station, held.location, held.channel[:-1])
+        groups |= {(*name, str(np.datetime64(day, "D"))) for day in days}
     return sorted(groups), unnamed
 
 

@@ -44,12 +44,14 @@ class Local(Deployment):
 
     @contextmanager
     def _cluster(self) -> Iterator[Client]:
+        import dask
         from distributed import Client
 
         with serving_page(), ExitStack() as running:
 
             def start() -> Client:
-                running.close()  # what ran before
+                with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
+                    running.close()  # what ran before; its scheduler may not answer any more
                 client: Client = running.enter_context(Client(running.enter_context(self._start())))
                 offer_renewal(client, start)
                 return client

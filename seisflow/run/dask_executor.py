@@ -71,6 +71,7 @@ class DaskExecutor:
         self._name = name
         self._deployment = deployment
         self._running: dict[str, _Task] = {}
+        self._spans: dict[str, Any] = {}
         self._given_up: deque[Done] = deque()
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
@@ -115,18 +116,32 @@ class DaskExecutor:
 
     def submit(self, stage: Stage, store: Store, jobs: Sequence[Job]) -> None:
         """Hand a task to the scheduler; the key reads ``picking-Z7.DYJN.2014-08-24``."""
-        from distributed import span
+        from dask.base import annotate
+        from distributed.protocol import pickle
 
         needs = self.workers.needs(stage)
         attempt = "" if jobs[0].attempt == 1 else f"#{jobs[0].attempt}"
         key = f"{stage.name}-{_label(jobs)}{attempt}-{self._run}-{next(self._numbers)}"
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
-        with span(f"seisflow {self._name}", stage.name):
-            future = self.client.submit(
-                work, stage, store, list(jobs), key=key, pure=False, resources=dict(needs) or None
-            )
+        what = pickle.dumps((stage, store, list(jobs)))
+        units = [job.unit.name for job in jobs]
+        with annotate(span=self._span(stage.name), stage=stage.name, units=units):
+            future = self.client.submit(work, what, key=key, pure=False, resources=dict(needs) or None)
         self._running[key] = _Task(stage, store, jobs, needs, future)
         future.add_done_callback(self._ended.put)
+
+    def _span(self, stage: str) -> Any:
+        """Return the span of a stage, within that of the run; made once, as the scheduler forgets none."""
+        from dask.base import annotate, get_annotations
+        from distributed import span
+
+        if "" not in self._spans:
+            with span(f"seisflow {self._name}"):
+                self._spans[""] = get_annotations()["span"]
+        if stage not in self._spans:
+            with annotate(span=self._spans[""]), span(stage):
+                self._spans[stage] = get_annotations()["span"]
+        return self._spans[stage]
 
     def next_done(self, timeout_s: float | None = None) -> Done | None:
         """Wait for the next task that ends; a lost worker's task was already run again by the scheduler.
@@ -160,6 +175,7 @@ class DaskExecutor:
     def _take(self, future: Future[Any]) -> Done | None:
         """Return what a future gave; None if nobody asks for it any more, or its scheduler is gone."""
         from distributed import KilledWorker
+        from distributed.protocol import pickle
 
         key = str(future.key)
         task = self._running.get(key)
@@ -170,7 +186,7 @@ class DaskExecutor:
             error = future.exception()
         else:
             try:
-                result = future.result(timeout=60.0)
+                result = pickle.loads(future.result(timeout=60.0))
             except (TimeoutError, OSError):
                 future.add_done_callback(self._ended.put)  # its worker went with the result: it is redone
                 return None
@@ -296,12 +312,15 @@ def _work(
     topic: str,
     key: str,
     every_s: float,
-    stage: Stage,
-    store: Store,
-    jobs: Sequence[Job],
-) -> Result:
-    """Compute a task on a worker, and tell the driver at its start and between units that it gets on."""
+    what: bytes,
+) -> bytes:
+    """Compute a task on a worker, and tell the driver at its start and between units that it gets on.
+
+    Stage, store and jobs, and the result, are pickled by the driver and here: the scheduler, which
+    would unpack and pack them as well, sees bytes.
+    """
     from distributed import get_worker
+    from distributed.protocol import pickle
 
     worker = get_worker()
     told = float("-inf")
@@ -315,4 +334,5 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        return task(stage, store, jobs)
+        result: bytes = pickle.dumps(task(*pickle.loads(what)))
+    return result

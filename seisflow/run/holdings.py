@@ -67,7 +67,9 @@ class Holdings:
         if carried is not None:
             yield carried
 
-    def between(self, first: np.datetime64, last: np.datetime64) -> pa.Table:
+    def between(
+        self, first: np.datetime64, last: np.datetime64, columns: list[str] | None = None
+    ) -> pa.Table:
         """Return the rows of some days, both ends included; nothing else is read."""
         low, high = (int(day.astype("datetime64[D]").astype(int)) for day in (first, last))
         with pq.ParquetFile(self.path) as file:
@@ -77,7 +79,7 @@ class Holdings:
                 extent = file.metadata.row_group(number).column(column).statistics
                 if _as_day(extent.max) >= low and _as_day(extent.min) <= high:
                     groups.append(number)
-            rows = file.read_row_groups(groups)
+            rows = file.read_row_groups(groups, columns=columns)
         days = rows.column("day").cast(pa.int32()).to_numpy()
         start, stop = np.searchsorted(days, [low, high + 1])
         return rows.slice(int(start), int(stop - start))

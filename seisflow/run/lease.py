@@ -180,15 +180,21 @@ class Lease:
         started = _clock()
         self._renewals += 1
         try:
-            content = self._content(released=released)
-            if not self.store.replace(KEY, content, self._stamp):
-                self._lost = True
-            elif not released:
-                self._own(True)
-                self._renewed = started
+            self._lost = not self._replaced(self._content(released=released))
         except (StoreError, FileNotFoundError) as error:
             _say(f"the lease could not be renewed: {error}")
             self._lost = started - self._renewed > EXPIRY_S
+        else:
+            self._renewed = started
+
+    def _replaced(self, content: bytes) -> bool:
+        """Replace our lease; also if its last renewal took place though we were told that it failed."""
+        if not self.store.replace(KEY, content, self._stamp):
+            found = self.store.read_stamped(KEY)
+            ours = _parsed(found).get("token") == self.token
+            if not (ours and self.store.replace(KEY, content, found.stamp)):
+                return False
+        return self._own(True)
 
 
 def holder(store: Store) -> dict[str, Any]:

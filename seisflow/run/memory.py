@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-import os
 import re
 import resource
+import time
+from pathlib import Path
 
 from seisflow.errors import OutOfMemoryError
 from seisflow.run.stages import Stage
 from seisflow.run.units import Unit
 
-__all__ = ["available_mb", "check_fits", "peak_mb", "reset_peak"]
+__all__ = ["PeakMemory", "available_mb", "check_fits"]
 
-STATUS, CLEAR = "/proc/self/status", "/proc/self/clear_refs"
-STATUS_BYTES = 4096
-PEAK_KB = re.compile(rb"^VmHWM:\s+(\d+) kB", re.MULTILINE)
-RESET_PEAK = b"5"  # proc(5): sets the peak resident set to its present size
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+EVERY_S = 0.01
+PEAK_KB = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+RESET_PEAK = "5"  # proc(5): sets the peak resident set to its present size
 USABLE = 0.95  # of its limit; a nanny ends a worker that goes beyond
 
 
-def reset_peak() -> None:
-    """Let `peak_mb` start anew, where the system can do that: on Linux."""
-    try:
-        file = os.open(CLEAR, os.O_WRONLY)
-    except OSError:  # another system, or a container that forbids it: the peak is that of the process
-        return
-    try:
-        os.write(file, RESET_PEAK)
-    finally:
-        os.close(file)
+class PeakMemory:
+    """The peak resident memory of this process, unit by unit; threads of one process share it.
 
+    Units that end within `EVERY_S` of each other are measured together.
+    """
 
-def peak_mb() -> float:
-    """Return the peak resident memory of this process since `reset_peak`, MB; threads share it."""
-    try:
-        file = os.open(STATUS, os.O_RDONLY)
-    except OSError:
-        found = None
-    else:
+    def __init__(self) -> None:
+        self._mb = self._read()
+        self._at = time.perf_counter()
+
+    def of_unit(self) -> float:
+        """Return the peak since the unit before, MB."""
+        if time.perf_counter() - self._at > EVERY_S:
+            self._mb = self._read()
+            self._at = time.perf_counter()
+        return self._mb
+
+    @staticmethod
+    def _read() -> float:
+        """Return the peak and let it start anew, where the system can do that: on Linux."""
         try:
-            found = PEAK_KB.search(os.read(file, STATUS_BYTES))
-        finally:
-            os.close(file)
-    kilobytes = int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes * 1024 / 1e6
+            found = PEAK_KB.search(STATUS.read_text())
+            CLEAR.write_text(RESET_PEAK)
+        except OSError:  # another system, or a container that forbids it: the peak is that of the process
+            found = None
+        kilobytes = int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return round(kilobytes * 1024 / 1e6, 1)
 
 
 def available_mb() -> float | None:

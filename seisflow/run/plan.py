@@ -157,12 +157,14 @@ class Plan:
         store.write_json("run.json", about | {"parameters": self.workflow.parameters()})
 
 
-def make_plan(workflow: Workflow, *, rescan: bool = True) -> Plan:
+def make_plan(workflow: Workflow, stages: Sequence[Stage] | None = None, *, rescan: bool = True) -> Plan:
     """Scan the archive and return the plan; nothing is written to the store.
 
     Parameters
     ----------
     workflow : Workflow
+    stages : sequence of Stage, optional
+        None means those that the workflow asks for.
     rescan : bool
         Whether to look at the archive though the last run did, for the same period and stations.
 
@@ -187,11 +189,12 @@ def make_plan(workflow: Workflow, *, rescan: bool = True) -> Plan:
             f"{workflow.period}; check archive.root, period and stations.select"
         )
     plan = Plan(workflow, store, stations, holdings, rejected, days, codes)
-    for stage in stages_of(workflow):
+    for stage in stages_of(workflow) if stages is None else stages:
         ledger = Ledger(store, store.stage(stage.name, stage.fingerprint))
         if stage.above is None:
             total = int(days["station_days"].sum())
-            units = StagePlan(stage, ledger, plan.windows, total, StationDays(workflow, holdings))
+            station_days = StationDays(workflow, holdings, stage.reach_s)
+            units = StagePlan(stage, ledger, plan.windows, total, station_days)
         else:
             units = StagePlan(stage, ledger, plan.windows, len(plan.windows))
         plan.stages.append(units)

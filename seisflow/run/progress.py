@@ -19,6 +19,7 @@ from seisflow.run.snapshot import Phase, Snapshot, StageProgress
 __all__ = ["ProgressDisplay", "changes", "printable", "span"]
 
 LINE_EVERY_S = 60.0
+STALLED_AFTER_S = 900.0
 SHOWN_REASONS = 5
 SHOWN_STATIONS = 4
 COLOURS: dict[Phase, str] = {"done": "green", "stopped": "yellow", "failed": "red"}
@@ -130,15 +131,16 @@ def changes(snapshot: Snapshot, note: str) -> tuple[object, ...]:
 
 def _times(snapshot: Snapshot) -> str:
     """Return how long the run goes or went, and how long it will."""
-    if not snapshot.started:
-        return ""
-    started, updated = (datetime.fromisoformat(t) for t in (snapshot.started, snapshot.updated))
-    took = span((updated - started).total_seconds())
+    took = span(_between_s(snapshot.started, snapshot.updated))
     if snapshot.ended:
         return f"after {took}"
     left = "" if snapshot.eta_s is None else f", {span(snapshot.eta_s)} left"
     workers = "" if snapshot.workers is None else f", {snapshot.workers} workers"
     return f"for {took}{left}{workers}"
+
+
+def _between_s(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 def _cells(stage: StageProgress, ended: bool) -> Iterator[RenderableType]:
@@ -180,6 +182,9 @@ def _slowest(snapshot: Snapshot) -> Iterator[RenderableType]:
 
 
 def _remarks(snapshot: Snapshot, note: str) -> Iterator[RenderableType]:
+    stalled_s = _between_s(snapshot.moved, snapshot.updated)
+    if not snapshot.ended and stalled_s > STALLED_AFTER_S:
+        yield Text(f"no unit has ended for {span(stalled_s)}", style="yellow")
     if snapshot.error:
         yield Text(printable(snapshot.error), style="yellow" if snapshot.phase == "stopped" else "red")
     if note:

@@ -151,7 +151,7 @@ def _trace(
     preparation = workflow.preparation.model_copy(update={"remove_response": "none"})
     try:
         waveforms = prepare_waveforms(
-            read_traces(workflow.archive, uris, wide).stream, preparation, wide, site, None
+            read_traces(workflow.archive, uris, wide, bands=preparation.bands), preparation, wide, site, None
         )
     except SeisflowError:
         return None

@@ -47,6 +47,7 @@ ORDER = {
     "availability": ["day", "network", "station"],
     "events": ["time", "event_id"],
     "assignments": ["event_id", "pick_id"],
+    "ingested": ["day", "network", "station", "array"],
 }
 ROWS_AT_ONCE = 500_000
 

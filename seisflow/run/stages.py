@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from seisflow.run.parts import Parts
+    from seisflow.run.plan import Plan
     from seisflow.workflow import Workflow
 
 __all__ = ["Association", "Location", "Outcome", "Picking", "Stage", "stages_of"]
@@ -91,6 +92,14 @@ class Stage(ABC):
         """Return whether `fetch` has anything to fetch for a unit."""
         return False
 
+    @property
+    def reach_s(self) -> float:
+        """Seconds of the archive that a station-day reads on both sides of its window."""
+        return 0.0
+
+    def publish(self, plan: Plan) -> None:  # noqa: B027 - most stages have nothing left to do
+        """Do what remains once every unit has an outcome and the tables are written; by the driver."""
+
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the remote files that a unit reads, by URI; called while the unit before it computes."""
         return {}
@@ -129,6 +138,11 @@ class Picking(Stage):
         """Return whether a file of a station-day lies on no local disk."""
         return any("://" in uri for uri in job.unit.uris)
 
+    @property
+    def reach_s(self) -> float:
+        """Return the margins of picking and of preparation together."""
+        return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
+
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the files of a station-day, where they lie on no local disk."""
         return self.workflow.archive.fetch(job.unit.uris)
@@ -147,12 +161,13 @@ class Picking(Stage):
         workflow, key = self.workflow, job.unit.key
         site = _site(stations, key)
         wide = key.window.widened(workflow.picking.margin_s)
-        span = wide.widened(workflow.preparation.margin_s)
-        traces = workflow.archive.read(job.unit.uris, span, contents)
+        preparation = workflow.preparation
+        span = wide.widened(preparation.margin_s)
+        traces = workflow.archive.read(job.unit.uris, span, contents, preparation.bands)
         inventory = None
-        if workflow.preparation.remove_response != "none":
+        if preparation.remove_response != "none":
             inventory = workflow.stations.responses(site["network"], site["station"])
-        waveforms = prepare_waveforms(traces.stream, workflow.preparation, wide, site, inventory)
+        waveforms = prepare_waveforms(traces, preparation, wide, site, inventory)
         picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
         return Outcome(

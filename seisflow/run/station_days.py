@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,24 +22,26 @@ if TYPE_CHECKING:
 __all__ = ["StationDays"]
 
 DAY = np.timedelta64(1, "D")
+CODE = ["network", "station"]
 BLOCK_DAYS = 10
 """Days whose holdings are in memory together: few, as each station-day has several files."""
 
 Code = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class _Block:
-    """The files of some days: `groups` says by day and station which rows are its own."""
+class _Files(NamedTuple):
+    """The files of a station on one day, and how many channel groups lie in them."""
 
-    groups: dict[int, dict[Code, tuple[int, int]]]
-    uris: list[str]
-    n_bytes: list[int]
-    channel_groups: NDArray[np.int64]
+    uris: tuple[str, ...]
+    n_bytes: int
+    labels: tuple[str, ...]
+    """Name and size of each: what tells whether a file has changed, wherever the archive lies."""
+    channel_groups: int
 
-    def files(self, day: int, code: Code) -> list[tuple[str, int]]:
-        start, stop = self.groups.get(day, {}).get(code, (0, 0))
-        return list(zip(self.uris[start:stop], self.n_bytes[start:stop], strict=True))
+
+NONE = _Files((), 0, (), 0)
+Block = dict[int, dict[Code, _Files]]
+"""The files of some days, by day since 1970 and station."""
 
 
 class StationDays:
@@ -51,42 +52,46 @@ class StationDays:
     workflow : Workflow
     holdings : Holdings
         Also of the days beside the period, from which margins are read.
+    reach_s : float
+        Seconds that a station-day reads beyond its window.
     """
 
-    def __init__(self, workflow: Workflow, holdings: Holdings) -> None:
+    def __init__(self, workflow: Workflow, holdings: Holdings, reach_s: float) -> None:
         self.workflow = workflow
         self.holdings = holdings
+        self.reach_s = reach_s
         self._block = lru_cache(maxsize=2)(self._read_block)
+        self._codes = lru_cache(maxsize=2)(self._read_codes)
 
     def names(self, window: Window) -> list[str]:
         """Return the names of the station-days of a window, sorted by network and station."""
-        return [str(StationDay(*code, window)) for code in self._codes(window)]
+        day = _number(window.start)
+        return [str(StationDay(*code, window)) for code in self._codes(day // BLOCK_DAYS).get(day, ())]
 
     def units(self, window: Window) -> list[Unit]:
         """Return the station-days of a window, sorted by network and station."""
         day = _number(window.start)
         block = self._block(day // BLOCK_DAYS)
-        wide = window.widened(self.margin_s)
-        near = [number for number in (day - 1, day, day + 1) if number in set(map(_number, wide.days()))]
-        units = []
-        for code in self._codes(window):
-            found = sorted({file for number in near for file in block.files(number, code)})
-            own = block.groups[day][code]
-            units.append(
-                Unit(
-                    StationDay(*code, window),
-                    uris=tuple(uri for uri, _ in found),
-                    inputs=self._inputs(found),
-                    n_bytes=sum(size for _, size in found),
-                    n_channels=max(own[1] - own[0], 3 * int(block.channel_groups[own[0]])),
-                )
-            )
-        return units
+        touched = set(map(_number, window.widened(self.reach_s).days()))
+        before, own, after = (
+            block.get(number, {}) if number in touched else {} for number in (day - 1, day, day + 1)
+        )
+        return [
+            self._unit(StationDay(*code, window), before.get(code, NONE), files, after.get(code, NONE))
+            for code, files in own.items()
+        ]
 
-    @cached_property
-    def margin_s(self) -> float:
-        """Seconds that a station-day reads beyond its window."""
-        return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
+    def _unit(self, key: StationDay, before: _Files, own: _Files, after: _Files) -> Unit:
+        """Return a station-day; a file that spans midnight is read once."""
+        uris = tuple(dict.fromkeys((*before.uris, *own.uris, *after.uris)))
+        labels = dict.fromkeys((*before.labels, *own.labels, *after.labels))
+        return Unit(
+            key,
+            uris=uris,
+            inputs=digest((self.responses, *labels)),
+            n_bytes=before.n_bytes + own.n_bytes + after.n_bytes,
+            n_channels=max(len(own.uris), 3 * own.channel_groups),
+        )
 
     @cached_property
     def responses(self) -> str:
@@ -100,52 +105,53 @@ class StationDays:
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return digest(hashlib.blake2b(file.read_bytes()).hexdigest() for file in files)
 
-    def _inputs(self, files: list[tuple[str, int]]) -> str:
-        """Return a hash of the files by name and size: an archive that moved is the same archive."""
-        return digest([self.responses, *((uri.rsplit("/", 1)[-1], n_bytes) for uri, n_bytes in files)])
+    def _read_codes(self, number: int) -> dict[int, list[Code]]:
+        """Read which stations have data on `BLOCK_DAYS` days, sorted."""
+        first = np.datetime64(number * BLOCK_DAYS, "D")
+        rows = self.holdings.between(first, first + (BLOCK_DAYS - 1) * DAY, ["day", *CODE])
+        found = (
+            rows.group_by(["day", *CODE]).aggregate([]).sort_by([(n, "ascending") for n in ("day", *CODE)])
+        )
+        days = found.column("day").cast(pa.int32()).to_pylist()
+        codes: dict[int, list[Code]] = {}
+        for day, *code in zip(days, *(found.column(name).to_pylist() for name in CODE), strict=True):
+            codes.setdefault(day, []).append((code[0], code[1]))
+        return codes
 
-    def _codes(self, window: Window) -> list[Code]:
-        day = _number(window.start)
-        return list(self._block(day // BLOCK_DAYS).groups.get(day, {}))
-
-    def _read_block(self, number: int) -> _Block:
+    def _read_block(self, number: int) -> Block:
         """Read the holdings of `BLOCK_DAYS` days and of the days beside them."""
         first = np.datetime64(number * BLOCK_DAYS, "D")
-        rows = self.holdings.between(first - DAY, first + (BLOCK_DAYS * DAY))
+        rows = self.holdings.between(first - DAY, first + BLOCK_DAYS * DAY)
+        if not len(rows):
+            return {}
         days = rows.column("day").cast(pa.int32()).to_numpy()
-        names = {name: _codes_of(rows.column(name)) for name in ("network", "station", "location", "band")}
-        change = np.flatnonzero((np.diff(days) != 0) | _differ(names["network"]) | _differ(names["station"]))
-        starts = np.concatenate([[0], change + 1])[: len(days)].astype(np.int64)
-        stops = np.concatenate([starts[1:], [len(days)]])[: len(starts)].astype(np.int64)
-        channel_groups = np.zeros(len(days), np.int64)
-        if len(days):
-            new = np.concatenate([[True], _differ(names["location"]) | _differ(names["band"])])
-            new[starts] = True
-            channel_groups[starts] = np.add.reduceat(new.astype(np.int64), starts)
-        groups: dict[int, dict[Code, tuple[int, int]]] = {}
-        first_rows = rows.select(["network", "station"]).take(starts)
-        codes = zip(*(column.to_pylist() for column in first_rows.columns), strict=True)
-        for day, code, start, stop in zip(
-            days[starts].tolist(), codes, starts.tolist(), stops.tolist(), strict=True
-        ):
-            groups.setdefault(day, {})[code] = (start, stop)
+        starts = np.flatnonzero(_begins(days) | _begins_text(rows, "network") | _begins_text(rows, "station"))
+        stops = np.append(starts[1:], len(days))
+        begins_group = _begins_text(rows, "location") | _begins_text(rows, "band")
+        begins_group[starts] = True
+        groups = np.add.reduceat(begins_group.astype(np.int64), starts)
+        codes = zip(*(column.to_pylist() for column in rows.select(CODE).take(starts).columns), strict=True)
         uris, sizes = rows.column("uri").to_pylist(), rows.column("n_bytes").to_pylist()
-        return _Block(groups, uris, sizes, channel_groups)
+        columns = (column.tolist() for column in (days[starts], starts, stops, groups))
+        block: Block = {}
+        for code, day, start, stop, n_groups in zip(codes, *columns, strict=True):
+            files = dict(zip(uris[start:stop], sizes[start:stop], strict=True))
+            labels = tuple(f"{uri.rsplit('/', 1)[-1]} {size}" for uri, size in files.items())
+            found = _Files(tuple(files), sum(files.values()), labels, n_groups)
+            block.setdefault(day, {})[code] = found
+        return block
+
+
+def _begins(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a value differs from the one before it."""
+    return np.append(True, values[1:] != values[:-1])
+
+
+def _begins_text(rows: pa.Table, name: str) -> NDArray[np.bool_]:
+    """Return where a text of a column differs from the one before it."""
+    return _begins(rows.column(name).combine_chunks().dictionary_encode().indices.to_numpy())
 
 
 def _number(time: np.datetime64) -> int:
     """Return the UTC day of a time as days since 1970."""
     return int(time.astype("datetime64[D]").astype(int))
-
-
-def _codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return a number for each text of a column, the same for equal texts."""
-    encoded = column.combine_chunks().dictionary_encode()
-    numbers: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return numbers
-
-
-def _differ(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return where a value differs from the one before it."""
-    differ: NDArray[np.bool_] = np.diff(values) != 0
-    return differ

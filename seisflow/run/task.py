@@ -17,7 +17,7 @@ from seisflow import __version__
 from seisflow.errors import CorruptPartError, SeisflowError, WaveformError
 from seisflow.run import notice
 from seisflow.run.ledger import Entry, Ledger, month_of, now
-from seisflow.run.memory import available_mb, check_fits, peak_mb, reset_peak
+from seisflow.run.memory import PeakMemory, available_mb, check_fits
 from seisflow.run.parts import Parts
 from seisflow.run.prefetch import Prefetch
 from seisflow.run.stages import Outcome, Stage
@@ -101,13 +101,13 @@ class _Batch:
         above = stage.above
         self.above = Parts(store, store.stage(above.name, above.fingerprint)) if above else None
         self.limit_mb = available_mb()
+        self.peak = PeakMemory()
         self.result = Result()
         self.tables: dict[str, dict[str, pd.DataFrame]] = {table: {} for table in stage.schemas}
 
     def compute(self, job: Job, contents: Callable[[], Mapping[str, bytes]]) -> None:
         """Compute one unit and note what came of it."""
         started = time.perf_counter()
-        reset_peak()
         try:
             check_fits(self.stage, job.unit, self.limit_mb)
             outcome = self.stage.compute(job, self.stations, self.above, contents())
@@ -130,7 +130,7 @@ class _Batch:
             attempts=job.attempt,
             order=job.order,
             seconds=round(time.perf_counter() - started, 6),
-            peak_memory_mb=round(peak_mb(), 1),
+            peak_memory_mb=self.peak.of_unit(),
             finished=now(),
             versions=f"seisflow {__version__}",
             **found,

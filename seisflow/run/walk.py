@@ -8,8 +8,6 @@ are forgotten when no window below needs them any more, so memory holds the days
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seisflow.keys import StationDay
@@ -74,6 +72,7 @@ class StageWalk:
         self.settled = bytearray(len(plan.windows))
         self.waiting: dict[int, int] = {}
         self.entries: dict[int, dict[str, Entry]] = {}
+        self.digests: dict[int, str] = {}
         self.history = History(plan.ledger)
         self.computed_in: set[str] = set()
         self.months = [month_of(window) for window in plan.windows]
@@ -90,6 +89,14 @@ class StageWalk:
             return [month[name] for name in sorted(self.plan.names(number)) if name in month]
         found = self.entries[number]
         return [found[name] for name in sorted(found)]
+
+    def digest(self, number: int) -> str:
+        """Return a hash of the rows of a settled window."""
+        if number not in self.digests:
+            outcomes = self.recorded(number)
+            rows = (f"{e.unit} {e.checksum if e.done else e.status}" for e in outcomes)
+            self.digests[number] = digest(rows)
+        return self.digests[number]
 
 
 class Walk:
@@ -145,17 +152,18 @@ class Walk:
             return
         if not stage.settled[number]:
             dropped = {name: dropped[name] for name in dropped if name in stage.entries.get(number, {})}
-        jobs = [self._job(level, unit) for unit in stage.plan.units(number) if unit.name in dropped]
-        for job in jobs:
-            old = dropped[job.unit.name]
+        units = [unit for unit in stage.plan.units(number) if unit.name in dropped]
+        for unit in units:
+            old = dropped[unit.name]
             stage.tally.drop(old, kept=old.order < self.order)
             stage.entries.get(number, {}).pop(old.unit, None)
-            stage.ready.append(replace(job, order=max(old.order, self.order) + 2))
-        if jobs and stage.settled[number]:
+            stage.ready.append(self._job(level, unit, max(old.order, self.order) + 2))
+        if units and stage.settled[number]:
             stage.settled[number] = 0
             stage.unsettled[stage.month(number)] += 1
-        if jobs:
-            stage.waiting[number] = stage.waiting.get(number, 0) + len(jobs)
+        if units:
+            stage.waiting[number] = stage.waiting.get(number, 0) + len(units)
+            stage.digests.pop(number, None)
 
     def close(self, level: int, job: Job) -> None:
         """Take back the one unit of a window, to open it again when what it needs is settled again."""
@@ -174,14 +182,13 @@ class Walk:
         if level + 1 < len(self.stages):
             stage.entries[number] = {}
         for unit in stage.plan.units(number):
-            job = self._job(level, unit)
             entry = known.get(unit.name)
+            job = self._job(level, unit, self.order if entry is None else max(self.order, entry.order + 1))
             if entry is not None and entry.done and entry.inputs == job.inputs:
                 stage.tally.keep(entry)
                 self._note(level, number, entry)
             else:
-                newer = self.order if entry is None else max(self.order, entry.order + 1)
-                stage.ready.append(replace(job, order=newer))
+                stage.ready.append(job)
                 stage.waiting[number] += 1
         if not stage.waiting[number]:
             self._settle(level, number)
@@ -192,21 +199,20 @@ class Walk:
         if kept is not None:
             kept[entry.unit] = entry
 
-    def _job(self, level: int, unit: Unit) -> Job:
+    def _job(self, level: int, unit: Unit, order: int) -> Job:
+        """Return the job of a unit; below the first stage its inputs are rows, and where stations stand."""
         if level == 0:
-            return Job(unit, inputs=unit.inputs)
+            return Job(unit, inputs=unit.inputs, order=order)
         above = self.stages[level - 1]
         near = self.stages[level].plan.near(self.number(unit))
-        entries = [entry for number in near for entry in above.recorded(number)]
-        sources = tuple(Source(entry.unit, entry.part) for entry in entries if entry.part)
-        return Job(unit, sources, digest(self._content(entries)))
-
-    def _content(self, entries: Iterable[Entry]) -> Iterator[object]:
-        """Yield what a unit below depends on: the rows of the units above, and where stations stand."""
-        yield self.plan.sites
-        for entry in entries:
-            yield entry.unit
-            yield entry.checksum if entry.done else entry.status
+        sources = tuple(
+            Source(entry.unit, entry.part)
+            for number in near
+            for entry in above.recorded(number)
+            if entry.part
+        )
+        inputs = digest([self.plan.sites, *(above.digest(number) for number in near)])
+        return Job(unit, sources, inputs, order=order)
 
     def _settle(self, level: int, number: int) -> None:
         stage = self.stages[level]
@@ -234,3 +240,4 @@ class Walk:
         for near in stage.plan.near(number):
             if near in above.entries and all(stage.settled[user] for user in stage.plan.near(near)):
                 del above.entries[near]
+                above.digests.pop(near, None)

@@ -14,7 +14,7 @@ from seisflow.run.feed import Feed
 from seisflow.run.lease import Lease
 from seisflow.run.plan import Plan, make_plan
 from seisflow.run.results import write_results
-from seisflow.run.stages import stages_of
+from seisflow.run.stages import Stage, stages_of
 from seisflow.run.store import Store
 from seisflow.run.tally import StageTally, Tally
 
@@ -76,6 +76,7 @@ def run_workflow(
     on_progress: Callable[[Tally], None] = lambda tally: None,
     show: Callable[[Snapshot], None] | None = None,
     say: Callable[[str], None] = lambda line: None,
+    stages: Sequence[Stage] | None = None,
 ) -> RunReport:
     """Compute what is left of a workflow; a run that was interrupted goes on where it stopped.
 
@@ -90,6 +91,8 @@ def run_workflow(
         Given a snapshot now and then, from a thread: what a terminal shows.
     say : callable, optional
         Told a line now and then while the archive is filled, if it is one of downloads.
+    stages : sequence of Stage, optional
+        None means those that the workflow asks for.
 
     Returns
     -------
@@ -103,6 +106,7 @@ def run_workflow(
         If archive or inventory can not be read at all.
     """
     started = time.monotonic()
+    stages = stages_of(workflow) if stages is None else stages
     store = Store(workflow.output, workflow.storage_options)
     with Lease(store) as lease:
         executor = executor_for(workflow, client)
@@ -118,12 +122,14 @@ def run_workflow(
                 lease.check()
                 say(line)
 
-            executor.check(stages_of(workflow))
+            executor.check(stages)
             workflow.archive.acquire(workflow.period, workflow.stations.select, speak)
-            plan = make_plan(workflow)
+            plan = make_plan(workflow, stages)
             plan.save()
-            stages, tables, failures = _compute(plan, executor, feed, tell, lease.order(1))
-    return RunReport(stages, failures, tables, store, time.monotonic() - started)
+            reports, tables, failures = _compute(plan, executor, feed, tell, lease.order(1))
+            for stage in stages:
+                stage.publish(plan)
+    return RunReport(reports, failures, tables, store, time.monotonic() - started)
 
 
 def _compute(

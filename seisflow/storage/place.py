@@ -77,6 +77,10 @@ class Place(NamedTuple):
         """Last part of the path."""
         return self.path.rstrip("/").rsplit("/", 1)[-1]
 
+    def below(self, relative: str) -> Place:
+        """Return what lies below this folder under a relative path."""
+        return self._replace(path=self._below + relative)
+
     def retrying(
         self,
         operation: Callable[[], _Result],
@@ -192,10 +196,6 @@ class Place(NamedTuple):
 
     def _missing(self) -> MissingFileError:
         return MissingFileError(f"there is no folder or file {self.uri}")
-
-    def below(self, relative: str) -> Place:
-        """Return what lies below this folder under a relative path."""
-        return self._replace(path=f"{self.path.rstrip('/')}/{relative}")
 
     def read_bytes(self, start: int | None = None, end: int | None = None) -> bytes:
         """Return the content of this file, or its bytes ``[start, end)``.

@@ -57,12 +57,14 @@ class Grid(NamedTuple):
         whole = math.floor(self.start_ns)
         period = _SECOND / self.rate_hz
         if period.denominator == 1:
-            offsets = np.arange(self.n, dtype=np.int64) * int(period) + round(self.start_ns - whole)
+            first, step = round(self.start_ns), int(period)
+            since_1970 = np.arange(first, first + self.n * step, step, dtype=np.int64)
         else:
-            offsets = np.rint(np.arange(self.n) * float(period) + float(self.start_ns - whole)).astype(
-                np.int64
-            )
-        times: NDArray[np.datetime64] = (whole + offsets).view("datetime64[ns]")
+            exact = np.arange(self.n) * float(period)
+            exact += float(self.start_ns - whole)
+            since_1970 = np.rint(exact, out=exact).astype(np.int64)
+            since_1970 += whole
+        times: NDArray[np.datetime64] = since_1970.view("datetime64[ns]")
         return times
 
 

@@ -137,10 +137,10 @@ class _Reader:
         if not around:
             return out
         wanted = window.widened(self.preparation.margin_s)
-        stream = read_traces(self.archive, around, wanted).stream
+        traces = read_traces(self.archive, around, wanted, bands=self.preparation.bands)
         try:
             prepared = prepare_waveforms(
-                stream, self.preparation, window, self.rows[number], self.inventory, absolute_grid=True
+                traces, self.preparation, window, self.rows[number], self.inventory, absolute_grid=True
             )
         except WaveformError:
             return out

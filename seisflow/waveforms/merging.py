@@ -6,37 +6,22 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numba
 import numpy as np
 
 if TYPE_CHECKING:
-    import obspy
     from numpy.typing import NDArray
 
-    from seisflow.keys import Window
+    from seisflow.waveforms.grid import Grid
+    from seisflow.waveforms.segments import Segments
 
-__all__ = ["Merged", "Segment", "merge_segments", "segments_of"]
+__all__ = ["Layout", "Merged", "lay_out", "place"]
 
 _SECOND = 10**9
 _CONTIGUOUS = 0.75
 """Samples. A segment that starts this close to the end of the one before it continues it. It is
 more than half a sample, so that a start time which wanders about the half neither tears nor
 doubles the sample between them."""
-
-
-class Segment(NamedTuple):
-    """Samples without a gap.
-
-    Attributes
-    ----------
-    start_ns : int
-        Time of the first sample, nanoseconds since 1970.
-    rate_hz : Fraction
-    data : numpy.ndarray, shape (n,), any integer or float type
-    """
-
-    start_ns: int
-    rate_hz: Fraction
-    data: NDArray[Any]
 
 
 class Merged(NamedTuple):
@@ -49,46 +34,84 @@ class Merged(NamedTuple):
     rate_hz : Fraction
     values : numpy.ndarray, shape (n,)
         In the type of the data; meaningless where nothing is held.
-    is_held : numpy.ndarray of bool, shape (n,)
-    is_conflict : numpy.ndarray of bool, shape (n,)
+    runs : numpy.ndarray of int64, shape (runs, 2)
+        First index and end index of each run of held samples.
+    conflicts : numpy.ndarray of int64, shape (conflicts,)
         Where overlapping segments contradict each other; these samples are not held.
     """
 
     start_ns: Fraction
     rate_hz: Fraction
     values: NDArray[Any]
-    is_held: NDArray[np.bool_]
-    is_conflict: NDArray[np.bool_]
-
-    def runs(self) -> NDArray[np.int64]:
-        """Return first index and end index of each run of held samples, shape (runs, 2)."""
-        edges = np.flatnonzero(np.diff(self.is_held.astype(np.int8), prepend=0, append=0))
-        return edges.reshape(-1, 2).astype(np.int64)
+    runs: NDArray[np.int64]
+    conflicts: NDArray[np.int64]
 
 
-def segments_of(trace: obspy.Trace, rate_hz: Fraction, extent: Window) -> list[Segment]:
-    """Return the parts of a trace in `extent` that have no masked, infinite or NaN sample."""
-    start_ns = int(trace.stats.starttime.ns)
-    begin, end = (int(time.astype("int64")) for time in (extent.start, extent.end))
-    first = max(0, -int((start_ns - begin) * rate_hz // _SECOND))
-    stop = min(len(trace.data), -int((start_ns - end) * rate_hz // _SECOND))
-    if stop <= first:
-        return []
-    data = trace.data[first:stop]
-    values = np.ma.getdata(data)
-    is_bad = np.ma.getmaskarray(data) if np.ma.isMaskedArray(data) else np.zeros(0, bool)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        is_bad = ~np.isfinite(values) | (is_bad if is_bad.size else False)
-    if not is_bad.any():
-        return [Segment(start_ns + round(first * _SECOND / rate_hz), rate_hz, values)]
-    spans = np.flatnonzero(np.diff((~is_bad).astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    return [
-        Segment(start_ns + round((first + int(a)) * _SECOND / rate_hz), rate_hz, values[a:b])
-        for a, b in spans
-    ]
+class Layout(NamedTuple):
+    """Where the segments of one channel and one rate stand on its grid.
+
+    Attributes
+    ----------
+    start_ns : Fraction
+        Time of the first sample.
+    rate_hz : Fraction
+    n : int
+        Samples from the first to the last.
+    parts : sequence of Segments
+    firsts : list of numpy.ndarray of int64
+        Index of the first sample of each segment of each part.
+    is_overlapping : bool
+        Whether any sample is held twice.
+    """
+
+    start_ns: Fraction
+    rate_hz: Fraction
+    n: int
+    parts: Sequence[Segments]
+    firsts: list[NDArray[np.int64]]
+    is_overlapping: bool
+
+    def merged(self) -> Merged:
+        """Return the samples, each once; those that segments disagree on are left out."""
+        dtype = np.result_type(*{part.samples.dtype for part in self.parts})
+        is_whole = len(self.parts) == 1 and len(self.firsts[0]) == 1
+        if is_whole:  # nothing to put together
+            part = self.parts[0]
+            values = part.samples[part.offsets[0] : part.offsets[0] + self.n]
+            return Merged(self.start_ns, self.rate_hz, values, np.array([[0, self.n]]), np.zeros(0, np.int64))
+        values = np.zeros(self.n, dtype)
+        if not self.is_overlapping:
+            self._copy_onto(values, 0)
+            return Merged(self.start_ns, self.rate_hz, values, self._runs(), np.zeros(0, np.int64))
+        state = np.zeros(self.n, np.uint8)
+        for part, firsts in zip(self.parts, self.firsts, strict=True):
+            _lay_checked(part.samples, part.offsets, part.lengths, firsts, values, state)
+        edges = np.flatnonzero(np.diff((state == 1).astype(np.int8), prepend=0, append=0))
+        return Merged(self.start_ns, self.rate_hz, values, edges.reshape(-1, 2), np.flatnonzero(state > 1))
+
+    def write(self, grid: Grid, out: NDArray[np.float32]) -> None:
+        """Fill `out` on a grid of the same rate: segments, which do not overlap, and NaN between them.
+
+        This is `merged` and `place` in one pass, for the many days on which nothing overlaps.
+        """
+        shift = round(grid.index_of(self.start_ns))
+        _open_gaps(self._runs() + shift, out)
+        self._copy_onto(out, shift)
+
+    def _copy_onto(self, out: NDArray[Any], shift: int) -> None:
+        for part, firsts in zip(self.parts, self.firsts, strict=True):
+            _lay(part.samples, part.offsets, part.lengths, firsts + shift, out)
+
+    def _runs(self) -> NDArray[np.int64]:
+        firsts = np.concatenate(self.firsts)
+        ends = firsts + np.concatenate([part.lengths for part in self.parts])
+        order = np.argsort(firsts)
+        firsts, ends = firsts[order], ends[order]
+        is_head = np.concatenate([[True], firsts[1:] != ends[:-1]])
+        return np.stack([firsts[is_head], ends[np.roll(is_head, -1)]], axis=1)
 
 
-def merge_segments(segments: Sequence[Segment]) -> Merged:
+def lay_out(parts: Sequence[Segments]) -> Layout:
     """Put segments of one channel and one rate on one grid.
 
     The grid is that of the longest segment; others are put on its nearest sample, so no sample
@@ -97,37 +120,83 @@ def merge_segments(segments: Sequence[Segment]) -> Merged:
 
     Parameters
     ----------
-    segments : sequence of Segment
-        At least one, in any order.
+    parts : sequence of Segments
+        All of one rate, at least one segment in each.
     """
-    ordered = sorted(segments, key=lambda segment: (segment.start_ns, -len(segment.data)))
-    anchor = max(ordered, key=lambda segment: len(segment.data))
-    firsts = _first_indices(ordered, anchor)
-    lowest = min(firsts)
-    n = max(first + len(segment.data) for first, segment in zip(firsts, ordered, strict=True)) - lowest
-    values = np.zeros(n, dtype=np.result_type(*{segment.data.dtype for segment in ordered}).newbyteorder("="))
-    is_held, is_conflict = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    for first, segment in zip(firsts, ordered, strict=True):
-        span = slice(first - lowest, first - lowest + len(segment.data))
-        is_twice = is_held[span]
-        if is_twice.any():
-            is_conflict[span] |= is_twice & (values[span] != segment.data)
-            values[span] = np.where(is_twice, values[span], segment.data)
+    rate_hz = parts[0].rate_hz
+    starts_ns, lengths = (np.concatenate([getattr(p, name) for p in parts]) for name in ("starts_ns", "lengths"))
+    order = np.lexsort((-lengths, starts_ns))
+    anchor_ns = int(starts_ns[order[np.argmax(lengths[order])]])
+    own = (starts_ns - anchor_ns) * float(rate_hz) / _SECOND
+    firsts = np.empty(len(order), np.int64)
+    is_overlapping = _first_indices(own, lengths, order, firsts)
+    lowest = int(firsts.min())
+    firsts -= lowest
+    borders = np.cumsum([len(part.lengths) for part in parts])[:-1]
+    return Layout(
+        anchor_ns + lowest * _SECOND / rate_hz,
+        rate_hz,
+        int((firsts + lengths).max()),
+        parts,
+        np.split(firsts, borders),
+        bool(is_overlapping),
+    )
+
+
+def place(merged: Merged, grid: Grid, out: NDArray[np.float32]) -> None:
+    """Copy the held samples to the nearest ones of a grid of the same rate."""
+    shift = round(grid.index_of(merged.start_ns))
+    starts, ends = merged.runs[:, 0].copy(), merged.runs[:, 1]
+    _lay(merged.values, starts, ends - starts, starts + shift, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _first_indices(own: Any, lengths: Any, order: Any, firsts: Any) -> bool:
+    """Fill in the index of each segment's first sample; return whether any two overlap."""
+    reached, is_overlapping = 0, False
+    for k in range(len(order)):
+        i = order[k]
+        if k and abs(own[i] - reached) <= _CONTIGUOUS:
+            firsts[i] = reached
         else:
-            values[span] = segment.data
-        is_held[span] = True
-    is_held &= ~is_conflict
-    start_ns = anchor.start_ns + lowest * _SECOND / anchor.rate_hz
-    return Merged(start_ns, anchor.rate_hz, values, is_held, is_conflict)
+            firsts[i] = int(np.rint(own[i]))
+        is_overlapping |= k > 0 and firsts[i] < reached
+        reached = max(firsts[i] + lengths[i], reached) if k else firsts[i] + lengths[i]
+    return is_overlapping
 
 
-def _first_indices(ordered: Sequence[Segment], anchor: Segment) -> list[int]:
-    """Return the index of each segment's first sample on the grid of `anchor`."""
-    firsts: list[int] = []
-    reached: int | None = None
-    for segment in ordered:
-        own = float((segment.start_ns - anchor.start_ns) * segment.rate_hz / _SECOND)
-        first = reached if reached is not None and abs(own - reached) <= _CONTIGUOUS else round(own)
-        firsts.append(first)
-        reached = max(first + len(segment.data), reached if reached is not None else first)
-    return firsts
+@numba.njit(cache=True, nogil=True)
+def _lay(samples: Any, offsets: Any, lengths: Any, firsts: Any, out: Any) -> None:
+    """Copy segments to their places in `out`, as far as they lie in it."""
+    for s in range(len(firsts)):
+        skip = max(0, -firsts[s])
+        stop = min(lengths[s], len(out) - firsts[s])
+        if stop > skip:
+            source = samples[offsets[s] + skip : offsets[s] + stop]
+            target = out[firsts[s] + skip : firsts[s] + stop]
+            for i in range(len(target)):
+                target[i] = source[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _open_gaps(runs: Any, out: Any) -> None:
+    """Write NaN where no run is; runs are sorted and may reach beyond `out`."""
+    reached = 0
+    for r in range(len(runs)):
+        for i in range(reached, min(runs[r, 0], len(out))):
+            out[i] = np.nan
+        reached = max(reached, runs[r, 1])
+    for i in range(reached, len(out)):
+        out[i] = np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def _lay_checked(samples: Any, offsets: Any, lengths: Any, firsts: Any, values: Any, state: Any) -> None:
+    """Copy segments; `state` counts what is held: 0 nothing, 1 one value, 2 values that disagree."""
+    for s in range(len(firsts)):
+        for i in range(lengths[s]):
+            at, value = firsts[s] + i, samples[offsets[s] + i]
+            if state[at] == 0:
+                values[at], state[at] = value, 1
+            elif values[at] != value:
+                state[at] = 2

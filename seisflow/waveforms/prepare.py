@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seisflow.errors import MetadataError, WaveformError
+from seisflow.traces import Traces
 from seisflow.waveforms.grid import Grid, exact_rate, is_same_rate
-from seisflow.waveforms.merging import Merged, Segment, merge_segments, segments_of
 from seisflow.waveforms.preparation import Preparation
+from seisflow.waveforms.segments import Segments, segments_of
 
 if TYPE_CHECKING:
     import obspy
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from seisflow.keys import Window
+    from seisflow.traces import ChannelTraces
+    from seisflow.waveforms.merging import Merged
 
 __all__ = ["Preparation", "prepare_waveforms"]
 
@@ -33,14 +36,14 @@ class _Channels(NamedTuple):
     station: str
     location: str
     band: str
-    segments: dict[str, list[Segment]]
+    segments: dict[str, list[Segments]]
 
     def id_of(self, component: str) -> str:
         return f"{self.network}.{self.station}.{self.location}.{self.band}{component}"
 
 
 def prepare_waveforms(
-    stream: obspy.Stream,
+    traces: Traces | Sequence[ChannelTraces],
     preparation: Preparation,
     window: Window,
     station: Mapping[str, Any] | pd.Series[Any],
@@ -52,8 +55,8 @@ def prepare_waveforms(
 
     Parameters
     ----------
-    stream : obspy.Stream
-        Unmerged traces in any order; those of other stations are ignored. Give `preparation.margin_s`
+    traces : Traces or sequence of ChannelTraces
+        In any order; those of other stations are ignored. Give `preparation.margin_s`
         more than the window on both sides, and neighbouring windows join without a seam.
     preparation : Preparation
     window : Window
@@ -86,16 +89,19 @@ def prepare_waveforms(
     """
     problems: list[str] = []
     extent = window.widened(preparation.margin_s)
-    channels = _chosen(stream, preparation.bands, window, extent, station, problems)
+    held = traces.channels if isinstance(traces, Traces) else traces
+    channels = _chosen(held, preparation.bands, window, extent, station, problems)
     grid = _output_grid(channels.segments, preparation.sampling_rate_hz, extent, absolute_grid)
     components = [letter for letter in _COMPONENTS if letter in channels.segments]
-    waveform = np.stack([_on_grid(channels, letter, grid, problems) for letter in components])
+    waveform = np.empty((len(components), grid.n), dtype=np.float32)
+    for row, letter in enumerate(components):
+        _fill(waveform[row], channels, letter, grid, problems)
     times, units = grid.times(), "count"
     if preparation.remove_response != "none":
         units = _restore(waveform, times, channels, components, preparation, inventory)
     is_in = slice(*np.searchsorted(times, [window.start, window.end]))
     waveform, times = waveform[:, is_in], times[is_in]
-    if not np.isfinite(waveform).any():
+    if not any(np.isfinite(row).any() for row in waveform):
         raise WaveformError(
             f"{station['network']}.{station['station']} has no usable sample in {window}: {problems}"
         )
@@ -103,7 +109,7 @@ def prepare_waveforms(
 
 
 def _chosen(
-    stream: obspy.Stream,
+    held: Sequence[ChannelTraces],
     bands: Sequence[str],
     window: Window,
     extent: Window,
@@ -112,35 +118,34 @@ def _chosen(
 ) -> _Channels:
     """Return the segments of the preferred band, of its location with most samples in the window."""
     network, code = str(station["network"]), str(station["station"])
-    groups: dict[tuple[str, str], dict[str, list[Segment]]] = {}
+    groups: dict[tuple[str, str], dict[str, list[Segments]]] = {}
     n_samples: dict[tuple[str, str], int] = {}
-    for trace in stream:
-        stats = trace.stats
-        key = (stats.channel[:-1], stats.location)
-        if (stats.network, stats.station) != (network, code) or not stats.sampling_rate > 0:
+    for channel in held:
+        key, component = (channel.channel[:-1], channel.location), channel.channel[-1:]
+        is_mine = (channel.network, channel.station) == (network, code) and channel.rate_hz > 0
+        if not is_mine or component not in _COMPONENTS or not component or key[0] not in bands:
             continue
-        rate = exact_rate(stats.sampling_rate)
-        if stats.channel[-1:] in _COMPONENTS and stats.channel[-1:]:
-            segments = segments_of(trace, rate, extent)
-            groups.setdefault(key, {}).setdefault(stats.channel[-1], []).extend(segments)
-            n_samples[key] = n_samples.get(key, 0) + sum(
-                len(s.data) for s in segments_of(trace, rate, window)
-            )
-    usable = [key for key, n in n_samples.items() if n and key[0] in bands]
+        segments = segments_of(channel, exact_rate(channel.rate_hz)).within(extent)
+        n_samples[key] = n_samples.get(key, 0) + segments.within(window).n_samples
+        if segments.n_samples:
+            groups.setdefault(key, {}).setdefault(component, []).append(segments)
+    usable = [key for key, n in n_samples.items() if n]
     if not usable:
-        found = sorted({trace.id for trace in stream}) or "nothing"
+        found = sorted({channel.id for channel in held}) or "nothing"
         raise WaveformError(
             f"{network}.{code} has no sample of the bands {', '.join(bands)} in {window}; found {found}"
         )
     band, location = min(usable, key=lambda key: (bands.index(key[0]), -n_samples[key], key[1]))
-    by_component = _one_horizontal_pair({c: s for c, s in groups[band, location].items() if s}, problems)
+    by_component = _one_horizontal_pair(groups[band, location], problems)
     return _Channels(network, code, location, band, by_component)
 
 
-def _one_horizontal_pair(segments: dict[str, list[Segment]], problems: list[str]) -> dict[str, list[Segment]]:
+def _one_horizontal_pair(
+    segments: dict[str, list[Segments]], problems: list[str]
+) -> dict[str, list[Segments]]:
     """Keep N and E, or 1 and 2, whichever have more samples (a station that was turned has both)."""
     size = {
-        pair: sum(len(s.data) for letter in pair for s in segments.get(letter, [])) for pair in ("NE", "12")
+        pair: sum(s.n_samples for letter in pair for s in segments.get(letter, [])) for pair in ("NE", "12")
     }
     worse = min(size, key=lambda pair: size[pair])
     dropped = [letter for letter in worse if letter in segments and min(size.values())]
@@ -152,58 +157,57 @@ def _one_horizontal_pair(segments: dict[str, list[Segment]], problems: list[str]
 
 
 def _output_grid(
-    segments: Mapping[str, Sequence[Segment]], rate_hz: float | None, extent: Window, absolute: bool
+    segments: Mapping[str, Sequence[Segments]], rate_hz: float | None, extent: Window, absolute: bool
 ) -> Grid:
     """Return the sample grid of the result: its rate, and where its samples stand."""
-    everything = [
-        segment for letter in sorted(segments, key=_COMPONENTS.index) for segment in segments[letter]
-    ]
+    in_order = sorted(segments, key=_COMPONENTS.index)
     if rate_hz is not None:
         rate = exact_rate(rate_hz)
     else:
         n_samples: dict[Fraction, int] = {}
-        for segment in everything:
-            n_samples[segment.rate_hz] = n_samples.get(segment.rate_hz, 0) + len(segment.data)
+        for part in (part for letter in in_order for part in segments[letter]):
+            n_samples[part.rate_hz] = n_samples.get(part.rate_hz, 0) + part.n_samples
         rate = max(n_samples, key=lambda r: (n_samples[r], r))
     anchor_ns = 0
-    for letter in sorted(segments, key=_COMPONENTS.index):
-        native = [segment for segment in segments[letter] if is_same_rate(segment.rate_hz, rate)]
+    for letter in in_order:
+        native = [part for part in segments[letter] if is_same_rate(part.rate_hz, rate)]
         if native and not absolute:
-            anchor_ns = max(native, key=lambda segment: (len(segment.data), -segment.start_ns)).start_ns
+            lengths, starts_ns = (
+                np.concatenate([getattr(part, name) for part in native]) for name in ("lengths", "starts_ns")
+            )
+            anchor_ns = int(starts_ns[np.lexsort((starts_ns, -lengths))[0]])
             break
     return Grid.over(extent, rate, anchor_ns)
 
 
-def _on_grid(channels: _Channels, component: str, grid: Grid, problems: list[str]) -> NDArray[np.float32]:
-    """Return one component on the grid, float32, NaN where there is no sample."""
-    out = np.full(grid.n, np.nan, dtype=np.float32)
-    segments = channels.segments[component]
-    for rate in sorted(
-        {segment.rate_hz for segment in segments}, key=lambda r: is_same_rate(r, grid.rate_hz)
-    ):
-        merged = merge_segments([segment for segment in segments if segment.rate_hz == rate])
-        if merged.is_conflict.any():
+def _fill(
+    out: NDArray[np.float32], channels: _Channels, component: str, grid: Grid, problems: list[str]
+) -> None:
+    """Put one component on the grid, NaN where it has no sample."""
+    from seisflow.waveforms.merging import lay_out, place
+
+    parts = channels.segments[component]
+    rates = sorted({part.rate_hz for part in parts}, key=lambda rate: is_same_rate(rate, grid.rate_hz))
+    layouts = [lay_out([part for part in parts if part.rate_hz == rate]) for rate in rates]
+    is_native = is_same_rate(rates[-1], grid.rate_hz)
+    if len(layouts) == 1 and is_native and not layouts[0].is_overlapping:
+        layouts[0].write(grid, out)
+        return
+    out.fill(np.nan)
+    for layout in layouts:
+        merged = layout.merged()
+        if len(merged.conflicts):
             problems.append(_conflict_line(channels.id_of(component), merged))
-        if is_same_rate(rate, grid.rate_hz):
-            _place(merged, grid, out)
+        if is_same_rate(layout.rate_hz, grid.rate_hz):
+            place(merged, grid, out)
         else:
             from seisflow.waveforms.resampling import resample_onto
 
             resample_onto(merged, grid, out)
-    return out
-
-
-def _place(merged: Merged, grid: Grid, out: NDArray[np.float32]) -> None:
-    """Copy samples to the nearest ones of the grid."""
-    first = round(grid.index_of(merged.start_ns))
-    start, stop = max(first, 0), min(first + len(merged.values), len(out))
-    if stop > start:
-        part = slice(start - first, stop - first)
-        np.copyto(out[start:stop], merged.values[part], where=merged.is_held[part], casting="unsafe")
 
 
 def _conflict_line(channel_id: str, merged: Merged) -> str:
-    where = np.flatnonzero(merged.is_conflict)
+    where = merged.conflicts
     first, last = (
         np.datetime64(round(merged.start_ns + int(i) * 10**9 / merged.rate_hz), "ns")
         for i in (where[0], where[-1])
@@ -227,7 +231,7 @@ def _restore(
         raise MetadataError(f"{channels.id_of('?')}: no inventory is given, and remove_response is '{how}'")
     units = []
     for row, letter in enumerate(components):
-        slowest = float(min(segment.rate_hz for segment in channels.segments[letter]))
+        slowest = float(min(part.rate_hz for part in channels.segments[letter]))
         rate_hz = preparation.sampling_rate_hz or slowest
         band = (preparation.lowest_frequency_hz, 0.5 * min(slowest, rate_hz))
         waveform[row], unit = remove_response(
@@ -249,13 +253,14 @@ def _dataset(
     units: str,
     problems: list[str],
 ) -> xr.Dataset:
+    import pandas as pd
     import xarray as xr
 
     return xr.Dataset(
         {"waveform": (("component", "time"), waveform)},
         coords={
             "component": list(components),
-            "time": times,
+            "time": pd.DatetimeIndex(times, copy=False),
             "network": channels.network,
             "station": channels.station,
             "location": channels.location,

@@ -16,7 +16,7 @@ Trans. ASSP 28, 105-107, doi:10.1109/TASSP.1980.1163349.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -56,7 +56,7 @@ def resample_onto(merged: Merged, grid: Grid, out: NDArray[np.float32]) -> None:
     ratio = float(merged.rate_hz / grid.rate_hz)  # input samples per output sample
     origin = float((grid.start_ns - merged.start_ns) * merged.rate_hz / 10**9)
     table = filter_table(max(1.0, ratio))
-    _interpolate(merged.values.astype(np.float64), merged.runs(), origin, ratio, table, out)
+    _interpolate(merged.values, merged.runs, origin, ratio, table, out)
 
 
 @lru_cache(maxsize=8)
@@ -82,9 +82,9 @@ def filter_table(stretch: float) -> NDArray[np.float64]:
     return table
 
 
-@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _interpolate(
-    values: NDArray[np.float64],
+    values: NDArray[Any],
     runs: NDArray[np.int64],
     origin: float,
     ratio: float,
@@ -122,7 +122,7 @@ def _interpolate(
             out[k] = before + part * (after - before)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _mirrored(i: int, start: int, end: int) -> int:
     """Return the index in ``[start, end)`` that mirrors `i` at the ends, as often as needed."""
     period = 2 * (end - start - 1)

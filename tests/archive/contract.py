@@ -112,14 +112,20 @@ class ArchiveContract(ABC):
     def test_reading_gives_the_samples_of_the_window_and_no_others(self, archive: Archive) -> None:
         window = Window("2014-08-24T23:59:59.03", "2014-08-25T00:00:01")
         uris = scan_archive(archive, PERIOD, ["Z7.AAA"]).holdings["uri"].tolist()
-        stream, problems = read_traces(archive, uris, window)
-        assert problems == []
-        values = np.sort(np.concatenate([trace.data for trace in stream.select(channel="HHZ")]))
+        traces = read_traces(archive, uris, window)
+        assert traces.problems == []
+        values = np.sort(np.concatenate([c.samples for c in traces.channels if c.channel == "HHZ"]))
         midnight = 5 * 86400 * round(RATE_HZ)
         # 23:59:59.05 is the first multiple of 0.05 s at or after the start; the end is not in.
         np.testing.assert_array_equal(values, np.arange(midnight - 19, midnight + 20))
-        for trace in stream:
+        for trace in traces.to_stream():
             assert trace.data[0] == round((trace.stats.starttime - ORIGIN) * RATE_HZ)
+
+    def test_bytes_that_are_here_already_are_not_fetched(self, archive: Archive) -> None:
+        uri = scan_archive(archive, PERIOD, ["Z7.BBB"]).holdings["uri"].iloc[0]
+        content = mseed(day_trace("Z7.BBB.00.EHZ", "2014-08-24", n=1000))
+        (channel,), _ = read_traces(archive, [uri], PERIOD, {uri: content})
+        assert len(channel.samples) == 1000
 
     def test_an_empty_file_is_rejected(self, archive: Archive, root: str) -> None:
         self.put_file(root, self.path_of("Z7.CCC..HHZ", "2014-08-24"), b"")
@@ -134,9 +140,9 @@ class ArchiveContract(ABC):
         n = len(content) // 1024 * 512
         self.put(root, "Z7.CCC..HHZ", "2014-08-24", content[: n + 100])
         holdings, rejected = scan_archive(archive, PERIOD, ["Z7.CCC"])
-        stream, problems = read_traces(archive, holdings["uri"].tolist(), PERIOD)
+        (channel,), problems = read_traces(archive, holdings["uri"].tolist(), PERIOD)
         expected = obspy.read(io.BytesIO(content[:n]))[0]
-        np.testing.assert_array_equal(stream[0].data, expected.data)
+        np.testing.assert_array_equal(channel.samples, expected.data)
         assert len(problems) == 1
         assert "truncated" in problems[0]
         assert set(rejected["uri"]) <= set(holdings["uri"])
@@ -145,8 +151,8 @@ class ArchiveContract(ABC):
         self.put(root, "Z7.CCC..HHZ", "2014-08-24", b"this is a letter, not a seismogram\n" * 100)
         holdings, rejected = scan_archive(archive, PERIOD, ["Z7.CCC"])
         uris = [*holdings["uri"], *rejected["uri"]]
-        stream, problems = read_traces(archive, uris, PERIOD)
-        assert len(stream) == 0
+        channels, problems = read_traces(archive, uris, PERIOD)
+        assert channels == []
         assert "no waveform format" in problems[0]
 
     def test_a_file_that_is_gone_is_an_error(self, archive: Archive) -> None:

@@ -157,8 +157,8 @@ def test_folder_reads_other_formats(tmp_path: Path, cache: Path) -> None:
     archive = Folder(root=str(tmp_path / "x"))
     holdings = scan_archive(archive, PERIOD).holdings
     assert len(holdings) == 2
-    for part in archive.read(holdings["uri"].tolist(), PERIOD).stream:
-        np.testing.assert_array_equal(part.data, trace.data)
+    for channel in archive.read(holdings["uri"].tolist(), PERIOD).channels:
+        np.testing.assert_array_equal(channel.samples, trace.data)
 
 
 def test_faults_of_other_days_and_stations_are_not_reported(tmp_path: Path, cache: Path) -> None:

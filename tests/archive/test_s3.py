@@ -72,10 +72,10 @@ def samples(archive: Archive) -> dict[str, list[np.ndarray]]:
     """Return what an archive holds: every sample of every file."""
     holdings, rejected = scan_archive(archive, PERIOD)
     assert rejected.empty
-    stream, problems = read_traces(archive, holdings["uri"].tolist(), PERIOD)
-    assert problems == []
+    traces = read_traces(archive, holdings["uri"].tolist(), PERIOD)
+    assert traces.problems == []
     found: dict[str, list[np.ndarray]] = {}
-    for trace in sorted(stream, key=lambda trace: (trace.id, trace.stats.starttime)):
+    for trace in sorted(traces.to_stream(), key=lambda trace: (trace.id, trace.stats.starttime)):
         found.setdefault(trace.id, []).append(trace.data)
     return found
 
@@ -132,7 +132,7 @@ def test_files_fetched_before_are_not_fetched_again(
     any_storm.forget()
     traces = read_traces(archive, uris, PERIOD, contents)
     assert not any_storm.requests
-    assert len(traces.stream) == sum(map(len, quiet.values()))
+    assert len(traces.to_stream()) == sum(map(len, quiet.values()))
 
 
 def test_an_outage_that_lasts_ends_with_the_patience(

@@ -52,15 +52,15 @@ class Cluster:
             )
         return self.processes[name]
 
-    def scheduler(self, inside: Sequence[str] = ()) -> None:
+    def scheduler(self, port: int = 0) -> None:
         """Start the scheduler and wait until it listens."""
         with socket.socket() as probe:
-            probe.bind((self.host, 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((self.host, port))
             self.port = probe.getsockname()[1]
         self.start(
             "scheduler",
             *("scheduler", "--host", self.host, "--port", str(self.port), "--no-dashboard"),
-            inside=inside,
         )
         wait_for(self._listens, "the scheduler")
 
@@ -69,13 +69,15 @@ class Cluster:
             return probe.connect_ex((self.host, self.port)) == 0
 
     def worker(self, name: str, *arguments: str, inside: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start a worker of one thread with the preload."""
-        return self.start(
+        """Start a worker of one thread with the preload and wait until it is registered."""
+        process = self.start(
             name,
             *("worker", self.address, "--name", name, "--nthreads", "1", "--no-dashboard", *PRELOAD),
             *("--local-directory", str(self.folder / name), *arguments),
             inside=inside,
         )
+        wait_for(lambda: "Registered to" in self.log(name), f"worker {name}")
+        return process
 
     def log(self, name: str) -> str:
         """Return what a process said."""

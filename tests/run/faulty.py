@@ -11,8 +11,10 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
-from seisflow.run.stages import Stage
+from seisflow.run.stages import Outcome, Stage
 from seisflow.run.store import Store
 from seisflow.run.task import Result, run_task
 from seisflow.run.units import Job
@@ -69,3 +71,27 @@ def gated(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
         (folder / "written").touch()
         return result
     return run_task(stage, store, jobs)
+
+
+def told(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
+    """Stay in the first unit of a task of two, on one worker, until notice is given."""
+    from distributed import get_worker
+
+    from seisflow.run import notice
+
+    mark = Path(os.environ["SEISFLOW_TEST_GATE"]) / "begun"
+    here = str(get_worker().name) == os.environ["SEISFLOW_TEST_WORKER"]
+    if not here or mark.exists() or len(jobs) != 2:
+        return run_task(stage, store, jobs)
+    compute = type(stage).compute
+    begun = mark.with_suffix(".draft")
+
+    def waiting(*arguments: Any) -> Outcome:
+        begun.write_text(" ".join(job.unit.name for job in jobs))
+        begun.replace(mark)
+        while not notice.given():
+            time.sleep(0.02)
+        return compute(*arguments)
+
+    with mock.patch.object(type(stage), "compute", waiting):
+        return run_task(stage, store, jobs)

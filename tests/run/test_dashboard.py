@@ -21,12 +21,13 @@ from distributed import Client
 
 from seisflow.deploy.base import PAGE
 from seisflow.deploy.local import Local
-from seisflow.run import dashboard
+from seisflow.run import RunReport, dashboard, run_workflow
 from seisflow.run import feed as feed_module
 from seisflow.run.feed import Feed
 from seisflow.run.store import Store
 from seisflow.run.tally import StageTally
 from tests.run.browser import Element, open_page
+from tests.run.conftest import make_small_archive
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
 
@@ -117,6 +118,82 @@ def test_the_page_shows_the_true_counts(client: Client, tmp_path: Path, at_once:
     slowest = [row.all("td")[0].text for row in run.one(kind="slowest").all("tr")[1:]]
     assert slowest == [f"XX.S{n}" for n in range(29, 19, -1)]
     assert page.one(id="cluster").text == "1 worker · 2 threads"
+
+
+@pytest.fixture(scope="module")
+def tasks() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return, once a run has filled it, what the scheduler knew of its tasks: prefix and annotations."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def computed(
+    client: Client, tasks: dict[str, tuple[str, dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory
+) -> RunReport:
+    """Return the report of a run on the cluster, of which one unit failed."""
+    import obspy
+
+    archive = make_small_archive(tmp_path_factory.mktemp("page"), days=1)
+    source = next((archive.folder / "sds").rglob("*BBB..HHZ*"))
+    trace = obspy.read(str(source))[0]
+    trace.stats.station = "NEW"
+    target = Path(str(source).replace("BBB", "NEW"))
+    target.parent.mkdir(parents=True)
+    trace.write(str(target), format="MSEED")
+    workflow = archive.load(archive.folder / "run", deployment={"method": "local", "units_per_task": 2})
+
+    def look(tally: object) -> None:
+        tasks.update(client.run_on_scheduler(known_tasks))
+
+    return run_workflow(workflow, client, look)
+
+
+def known_tasks(dask_scheduler: Any) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return prefix and annotations of the tasks that a scheduler has now."""
+    return {
+        str(key): (task.prefix.name, dict(task.annotations)) for key, task in dask_scheduler.tasks.items()
+    }
+
+
+def known_spans(dask_scheduler: Any) -> list[tuple[str, ...]]:
+    """Return the names of all spans of a scheduler."""
+    spans = dask_scheduler.extensions["spans"].spans.values()
+    return sorted(span.name for span in spans if span.name[0].startswith("seisflow"))
+
+
+def test_a_real_run_is_on_the_page_with_its_failure(
+    client: Client, computed: RunReport, tmp_path: Path
+) -> None:
+    assert (computed.stages[0].computed, computed.stages[0].failed) == (5, 1)
+    page = open_page(f"{place(client)}/seisflow", tmp_path / "profile")
+    run = next(r for r in page.all("article", kind="run") if r.one("h1").text == "small")
+    assert run.one(kind="pill").text == "done"
+    picking = figures(run, "picking")
+    assert (picking["done"], picking["failed"], picking["left"], picking["in flight"]) == ("4", "1", "0", "0")
+    assert (figures(run, "association")["done"], figures(run, "location")["done"]) == ("1", "1")
+    assert figures(run, "location")["rows"] == "1"
+    failures = [[cell.text for cell in row.all("td")] for row in run.one(kind="failures").all("tr")[1:]]
+    assert failures == [["1", "picking", "MetadataError"]]
+    stations = {row.all("td")[0].text for row in run.one(kind="slowest").all("tr")[1:]}
+    assert stations == {f"XX.{code}" for code in ("AAA", "BBB", "CCC", "DDD", "NEW")}
+
+
+def test_the_dashboard_of_dask_knows_stages_and_station_days(
+    client: Client, computed: RunReport, tasks: dict[str, tuple[str, dict[str, Any]]]
+) -> None:
+    assert client.run_on_scheduler(known_spans) == [
+        ("seisflow small",),
+        ("seisflow small", "association"),
+        ("seisflow small", "location"),
+        ("seisflow small", "picking"),
+    ]
+    assert {prefix for prefix, _ in tasks.values()} <= {"picking", "association", "location"}
+    picking = {key: notes for key, (prefix, notes) in tasks.items() if prefix == "picking"}
+    assert any(key.startswith("picking-XX.AAA.2020-01-01-") for key in picking)
+    assert all(notes["stage"] == "picking" for notes in picking.values())
+    named = {unit for notes in picking.values() for unit in notes["units"]}
+    assert named <= {f"XX.{code}.2020-01-01" for code in ("AAA", "BBB", "CCC", "DDD", "NEW")}
+    assert "XX.AAA.2020-01-01" in named
 
 
 def test_what_a_reason_holds_is_text_and_never_markup(client: Client, tmp_path: Path, at_once: None) -> None:

@@ -23,6 +23,7 @@ from seisflow.run.store import Store
 from tests.run import faulty
 from tests.run.clusters import wait_for
 from tests.run.conftest import SmallArchive
+from tests.run.counting import n_records
 from tests.run.test_resume import counts, tables
 
 
@@ -31,11 +32,6 @@ def seisflow(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "seisflow.cli", *arguments], capture_output=True, text=True, check=False
     )
-
-
-def n_records(output: Path) -> int:
-    """Return how many tasks of picking are in the ledger."""
-    return len(list(output.glob("stages/picking-*/ledger/*/*.parquet")))
 
 
 def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchive], tmp_path: Path) -> None:

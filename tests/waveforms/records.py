@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from seisflow.keys import Window
+from seisflow.traces import Traces
 from seisflow.waveforms import Preparation, prepare_waveforms
 
 STATION = {"network": "Z7", "station": "AAA", "latitude": 64.0, "longitude": -17.0, "elevation_m": 900.0}
@@ -40,4 +41,4 @@ def prepared(
     *traces: obspy.Trace, window: Window = MINUTE, preparation: Preparation = RAW, **more: Any
 ) -> xr.Dataset:
     """Prepare traces of Z7.AAA."""
-    return prepare_waveforms(obspy.Stream(list(traces)), preparation, window, STATION, **more)
+    return prepare_waveforms(Traces.of_stream(obspy.Stream(list(traces))), preparation, window, STATION, **more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -10,11 +11,11 @@ import obspy
 import pandas as pd
 import pytest
 
-from seisflow.archive.base import Traces
 from seisflow.archive.sds import Sds
 from seisflow.errors import MetadataError, WaveformError
 from seisflow.keys import Period, Window
 from seisflow.tables import STATIONS, validate
+from seisflow.traces import Traces
 from seisflow.waveforms import Preparation, lazy, open_waveforms
 
 PERIOD = Period("2014-08-24T00:00:00", "2014-08-26T06:00:00")
@@ -93,9 +94,9 @@ def test_what_is_computed_is_what_the_files_hold(archive: Sds) -> None:
 def test_each_chunk_reads_its_own_station_and_days(archive: Sds, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    def watched(archive: Sds, uris: list[str], window: Window) -> Traces:
+    def watched(archive: Sds, uris: list[str], window: Window, **more: Any) -> Traces:
         seen.extend(Path(uri).name for uri in uris)
-        return archive.read(uris, window)
+        return archive.read(uris, window, **more)
 
     monkeypatch.setattr(lazy, "read_traces", watched)
     dataset = open_waveforms(archive, PERIOD, STATIONS_TABLE, AT_20)

@@ -117,15 +117,15 @@ def test_times_of_odd_rates_do_not_drift(rate_hz: float) -> None:
 def test_real_day_with_a_sub_sample_offset(shared: Path) -> None:
     folder = shared / "data" / "socal_days_2022"
     window = Window.of_day("2022-01-02")
-    stream, problems = read_files([str(folder / "CIHEC__BHN___2022002.ms")], window)
+    traces, problems = read_files([str(folder / "CIHEC__BHN___2022002.ms")], window)
     assert problems == []
     site = read_stations(folder / "CI_HEC.xml").iloc[0]
-    dataset = prepare_waveforms(stream, RAW, window, site)
+    dataset = prepare_waveforms(traces, RAW, window, site)
     assert dataset.time.values[0] == np.datetime64("2022-01-02T00:00:00.019536", "ns")
     assert dataset.sizes["time"] == 86400 * 40
     assert dataset.component.values.tolist() == ["N"]
-    np.testing.assert_array_equal(dataset.waveform.values[0], stream[0].data.astype(np.float32))
+    np.testing.assert_array_equal(dataset.waveform.values[0], traces[0].samples.astype(np.float32))
     assert dataset.latitude.item() == pytest.approx(34.8294)
-    resampled = prepare_waveforms(stream, Preparation(), window, site)
+    resampled = prepare_waveforms(traces, Preparation(), window, site)
     assert resampled.time.values[0] == window.start
     assert np.isfinite(resampled.waveform.values).sum() == 8_640_000 - 2  # before the first sample

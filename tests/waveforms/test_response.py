@@ -13,6 +13,7 @@ from seisflow.archive.decode import read_files
 from seisflow.archive.stations import read_inventory
 from seisflow.errors import MetadataError
 from seisflow.keys import Window
+from seisflow.traces import Traces
 from seisflow.waveforms import Preparation, prepare_waveforms
 from tests.waveforms.records import STATION, prepared, trace
 
@@ -24,13 +25,13 @@ SITE = {**STATION, "network": "CI", "station": "HEC"}
 def hec(shared: Path) -> tuple[obspy.Stream, obspy.Inventory]:
     folder = shared / "data" / "socal_days_2022"
     wider = HOUR.widened(300.0)
-    stream, _ = read_files([str(folder / "CIHEC__BHN___2022002.ms")], wider)
-    return stream, read_inventory(folder)
+    traces, _ = read_files([str(folder / "CIHEC__BHN___2022002.ms")], wider)
+    return Traces(traces, []).to_stream(), read_inventory(folder)
 
 
 def velocity(hec: tuple[obspy.Stream, obspy.Inventory], window: Window = HOUR) -> NDArray[np.float32]:
     preparation = Preparation(sampling_rate_hz=None, remove_response="velocity")
-    dataset = prepare_waveforms(hec[0], preparation, window, SITE, hec[1])
+    dataset = prepare_waveforms(Traces.of_stream(hec[0]), preparation, window, SITE, hec[1])
     assert dataset.attrs["units"] == "m/s"
     values: NDArray[np.float32] = dataset.waveform.values[0]
     return values
@@ -55,9 +56,9 @@ def test_velocity_does_not_depend_on_the_cut(hec: tuple[obspy.Stream, obspy.Inve
 
 
 def test_sensitivity_divides(hec: tuple[obspy.Stream, obspy.Inventory]) -> None:
-    counts = prepare_waveforms(hec[0], Preparation(sampling_rate_hz=None), HOUR, SITE)
+    counts = prepare_waveforms(Traces.of_stream(hec[0]), Preparation(sampling_rate_hz=None), HOUR, SITE)
     motion = prepare_waveforms(
-        hec[0], Preparation(sampling_rate_hz=None, remove_response="sensitivity"), HOUR, SITE, hec[1]
+        Traces.of_stream(hec[0]), Preparation(sampling_rate_hz=None, remove_response="sensitivity"), HOUR, SITE, hec[1]
     )
     sensitivity = hec[1].select(station="HEC")[0][0][0].response.instrument_sensitivity.value
     np.testing.assert_allclose(motion.waveform * sensitivity, counts.waveform, rtol=1e-5)
