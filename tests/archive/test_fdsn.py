@@ -178,6 +178,9 @@ def test_a_download_that_is_killed_goes_on_where_it_stopped(
     assert len(asked) + len(done) == 17  # six days of two stations, five of one
     found = files_of(root)
     assert {name: found[name] for name in of_period(truth)} == of_period(truth)
+    centre.requests.clear()
+    fdsn(centre, root).acquire(Period("2014-08-20", "2014-08-26"), ["Z7.*"])
+    assert centre.asked() == []  # no line was lost to the torn one
 
 
 def test_a_full_disk_ends_it_and_leaves_no_half_file(
@@ -186,12 +189,28 @@ def test_a_full_disk_ends_it_and_leaves_no_half_file(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    from seisflow.archive.download import downloader
-
-    monkeypatch.setattr(downloader.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ArchiveError, match=r"No space left"):
         fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.*"])
     assert files_of(tmp_path / "sds") == {}
+
+
+def test_a_file_is_seen_when_it_is_whole_and_not_before(
+    centre: DataCentre, truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    root = tmp_path / "sds"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fdsn(centre, root).acquire(PERIOD, ["Z7.*"])
+    left = [path for path in root.glob("[0-9]*/**/*") if path.is_file()]
+    assert left and all(path.name.startswith(".") for path in left)
+    assert scan_archive(Sds(root=str(root)), PERIOD).holdings.empty
+    fdsn(centre, root).acquire(PERIOD, ["Z7.*"])
+    assert without_day_before(root) == of_period(truth)  # and nothing of the attempt is left over
 
 
 def test_two_downloads_into_one_folder_do_not_meet(centre: DataCentre, tmp_path: Path) -> None:
