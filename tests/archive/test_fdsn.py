@@ -54,9 +54,9 @@ def test_no_sample_at_midnight_is_lost(centre: DataCentre, tmp_path: Path) -> No
     wide = Period("2014-08-23", "2014-08-26")
     uris = scan_archive(archive, wide).holdings["uri"].tolist()
     for start, end in (("2014-08-24T00:00", "2014-08-24T01:00"), ("2014-08-24T23:30", "2014-08-25T00:30")):
-        stream, problems = read_traces(archive, uris, Window(start, end))
-        assert problems == []
-        values = np.sort(np.concatenate([t.data for t in stream.select(channel="HHZ")]))
+        traces = read_traces(archive, uris, Window(start, end))
+        assert traces.problems == []
+        values = np.sort(np.concatenate([c.samples for c in traces.channels if c.channel == "HHZ"]))
         first = round((obspy.UTCDateTime(start) - obspy.UTCDateTime("2014-08-20")) * RATE_HZ)
         np.testing.assert_array_equal(values, np.arange(first, first + HOUR * RATE_HZ))
 
