@@ -57,7 +57,8 @@ class ChannelTraces(NamedTuple):
     def ends_ns(self) -> NDArray[np.int64]:
         """One nanosecond after the last sample of each trace, shape (traces,)."""
         last_ns = np.rint((self.lengths - 1) * (1e9 / self.rate_hz)).astype(np.int64)
-        return self.starts_ns + last_ns + 1
+        ends_ns: NDArray[np.int64] = self.starts_ns + last_ns + 1
+        return ends_ns
 
 
 class Traces(NamedTuple):

@@ -21,7 +21,7 @@ from seisflow.storage import open_place
 from seisflow.traces import ChannelTraces, Traces
 
 if TYPE_CHECKING:
-    from seisflow.archive.miniseed import Block, Codes
+    from seisflow.archive.miniseed.reading import Block, Codes
     from seisflow.keys import Window
 
 __all__ = ["decode_file", "preferred_bands", "read_files"]
@@ -69,7 +69,7 @@ def decode_file(
     ArchiveError
         If the storage fails, or the file is gone.
     """
-    from seisflow.archive.miniseed import read_miniseed
+    from seisflow.archive.miniseed.reading import read_miniseed
 
     place = open_place(uri, storage_options)
     if content is None and not place.is_local:
@@ -79,9 +79,7 @@ def decode_file(
     first = next(blocks)
     if not len(first.bytes):
         return Traces([], [f"{uri}: the file is empty (0 bytes)"])
-    channels, problems, is_miniseed = read_miniseed(
-        _chained(first, blocks), window, headers_only, is_wanted
-    )
+    channels, problems, is_miniseed = read_miniseed(_chained(first, blocks), window, headers_only, is_wanted)
     if not is_miniseed:
         channels, problems = _read_other(source, first.bytes, window, headers_only)
         channels = [c for c in channels if is_wanted((c.network, c.station, c.location, c.channel))]
@@ -147,9 +145,7 @@ def _read_all(
     """Decode files side by side: the work is done without the interpreter's lock."""
 
     def decode(uri: str) -> Traces:
-        return decode_file(
-            uri, window, storage_options=storage_options, content=contents.get(uri), **how
-        )
+        return decode_file(uri, window, storage_options=storage_options, content=contents.get(uri), **how)
 
     with ThreadPoolExecutor(min(_THREADS, len(uris), len(os.sched_getaffinity(0))) or 1) as pool:
         parts = list(pool.map(decode, uris))
@@ -161,7 +157,7 @@ def _read_all(
 
 def _blocks(source: str | bytes) -> Iterator[Block]:
     """Yield a file in blocks; at least one, which is empty for an empty file."""
-    from seisflow.archive.miniseed import Block
+    from seisflow.archive.miniseed.reading import Block
 
     if isinstance(source, bytes):
         yield Block(np.frombuffer(source, np.uint8), 0, True)

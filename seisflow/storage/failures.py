@@ -21,6 +21,7 @@ _TRANSIENT_ERRORS = frozenset(
         "ClientPayloadError",  # aiohttp: a body that ends too early
         "ConnectionError",
         "EOFError",
+        "FlexibleChecksumError",  # botocore: a body that changed on the way
         "HTTPClientError",  # botocore: connect and read timeouts, closed connections
         "IncompleteRead",
         "IncompleteReadError",
@@ -31,7 +32,7 @@ _TRANSIENT_ERRORS = frozenset(
 )
 _TRANSIENT_CODES = frozenset(
     {
-        "BadDigest",  # a body that changed on the way
+        "BadDigest",  # the same, found by the server
         "ConditionalRequestConflict",  # two conditional writes at once: AWS asks to try again
         "IncompleteBody",
         "OperationAborted",

@@ -195,8 +195,8 @@ class S3:
 
     def replace(self, key: str, content: bytes, stamp: str) -> bool:
         """Write an object if it still has the stamp."""
-        try:
-            return self._put_if(key, content, IfMatch=stamp)
+        try:  # radosgw compares the tag without its quotes; all others take both
+            return self._put_if(key, content, IfMatch=stamp.strip('"'))
         except FileNotFoundError:
             return False
 

@@ -124,7 +124,9 @@ def lay_out(parts: Sequence[Segments]) -> Layout:
         All of one rate, at least one segment in each.
     """
     rate_hz = parts[0].rate_hz
-    starts_ns, lengths = (np.concatenate([getattr(p, name) for p in parts]) for name in ("starts_ns", "lengths"))
+    starts_ns, lengths = (
+        np.concatenate([getattr(p, name) for p in parts]) for name in ("starts_ns", "lengths")
+    )
     order = np.lexsort((-lengths, starts_ns))
     anchor_ns = int(starts_ns[order[np.argmax(lengths[order])]])
     own = (starts_ns - anchor_ns) * float(rate_hz) / _SECOND

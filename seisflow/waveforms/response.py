@@ -17,6 +17,9 @@ __all__ = ["remove_response"]
 _UPPER_TAPER = (0.8, 0.95)
 """Part of the Nyquist frequency where the pass-band ends, and where it is closed."""
 
+_BLOCK = 1 << 20
+"""Values that are worked on at once: a day of 200 Hz need not have several copies of itself."""
+
 
 def remove_response(
     values: NDArray[np.float32],
@@ -51,19 +54,19 @@ def remove_response(
     moved = np.full(len(values), np.nan, dtype=np.float32)
     is_open, units = np.isfinite(values), set()
     for epoch in _epochs(inventory, channel_id):
-        is_in = _is_in_epoch(times, epoch)
-        if not (is_in & is_open).any():
+        is_in = _span_of(times, epoch)
+        if not is_open[is_in].any():
             continue
         response = _usable(epoch, channel_id)
         if how == "sensitivity":
             sensitivity = response.instrument_sensitivity
-            moved[is_in] = values[is_in] / np.float32(sensitivity.value)
+            np.divide(values[is_in], np.float32(sensitivity.value), out=moved[is_in])
             units.add(str(sensitivity.input_units).lower())
         else:
             rate_hz = 1e9 / float((times[-1] - times[0]).astype("int64")) * (len(times) - 1)
             moved[is_in] = _deconvolved(values[is_in], rate_hz, response, band_hz)
             units.add("m/s")
-        is_open &= ~is_in
+        is_open[is_in] = False
     if is_open.any():
         raise MetadataError(
             f"{channel_id} has no response at {times[is_open][0]}; add its StationXML to the inventory, "
@@ -88,13 +91,14 @@ def _epochs(inventory: obspy.Inventory, channel_id: str) -> list[Any]:
     ]
 
 
-def _is_in_epoch(times: NDArray[np.datetime64], epoch: Any) -> NDArray[np.bool_]:
-    is_in = np.ones(len(times), dtype=bool)
+def _span_of(times: NDArray[np.datetime64], epoch: Any) -> slice:
+    """Return which samples lie in an epoch."""
+    first, stop = 0, len(times)
     if epoch.start_date is not None:
-        is_in &= times >= np.datetime64(epoch.start_date.ns, "ns")
+        first = int(np.searchsorted(times, np.datetime64(epoch.start_date.ns, "ns")))
     if epoch.end_date is not None and epoch.end_date.year < 2200:  # later years mean 'still running'
-        is_in &= times < np.datetime64(epoch.end_date.ns, "ns")
-    return is_in
+        stop = int(np.searchsorted(times, np.datetime64(epoch.end_date.ns, "ns")))
+    return slice(first, max(first, stop))
 
 
 def _usable(epoch: Any, channel_id: str) -> Any:
@@ -115,30 +119,56 @@ def _deconvolved(
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
-    n, is_held = len(values), np.isfinite(values)
-    index = np.arange(n)
-    whole = np.interp(index, index[is_held], values[is_held].astype(np.float64))
-    whole -= np.linspace(whole[0], whole[-1], n)
+    n, is_missing = len(values), ~np.isfinite(values)
     n_fft = next_fast_len(n + int(2.0 * rate_hz / band_hz[0]), real=True)
-    frequencies = np.fft.rfftfreq(n_fft, 1.0 / rate_hz)
+    spectrum = rfft(_levelled(values, is_missing), n_fft)
+    step_hz = rate_hz / n_fft
     low, nyquist = band_hz
     corners = (low / 2.0, low, _UPPER_TAPER[0] * nyquist, _UPPER_TAPER[1] * nyquist)
-    is_in = (frequencies > corners[0]) & (frequencies < corners[3])
+    first, stop = int(corners[0] / step_hz) + 1, int(np.ceil(corners[3] / step_hz))
+    spectrum[:first] = 0.0
+    spectrum[stop:] = 0.0
     knots = np.unique(
         np.concatenate(
             [np.geomspace(corners[0], corners[3], 4096), np.linspace(corners[0], corners[3], 4096)]
         )
     )
     transfer = response.get_evalresp_response_for_frequencies(knots, output="VEL")
-    spectrum = rfft(whole, n_fft)
-    spectrum[~is_in] = 0.0
-    inside = frequencies[is_in].astype(np.float64)
-    spectrum[is_in] *= _band_taper(inside, corners) / (
-        np.interp(inside, knots, transfer.real) + 1j * np.interp(inside, knots, transfer.imag)
-    )
-    restored: NDArray[np.float32] = irfft(spectrum, n_fft)[:n].astype(np.float32)
-    restored[~is_held] = np.nan
+    for begin in range(first, min(stop, len(spectrum)), _BLOCK):
+        part = spectrum[begin : min(begin + _BLOCK, stop)]
+        frequencies = np.arange(begin, begin + len(part)) * step_hz
+        part *= _band_taper(frequencies, corners) / (
+            np.interp(frequencies, knots, transfer.real) + 1j * np.interp(frequencies, knots, transfer.imag)
+        )
+    restored: NDArray[np.float32] = irfft(spectrum, n_fft, overwrite_x=True)[:n].astype(np.float32)
+    restored[is_missing] = np.nan
     return restored
+
+
+def _levelled(values: NDArray[np.float32], is_missing: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return values with gaps bridged by straight lines, less the line from the first to the last.
+
+    At the ends the nearest sample goes on.
+    """
+    whole = values.astype(np.float64)
+    if is_missing.any():
+        # Only the samples beside gaps are needed to bridge them.
+        held = np.flatnonzero(~is_missing & _is_beside(is_missing))
+        missing = np.flatnonzero(is_missing)
+        whole[missing] = np.interp(missing, held, whole[held])
+    first, rise = whole[0], (whole[-1] - whole[0]) / max(len(whole) - 1, 1)
+    for begin in range(0, len(whole), _BLOCK):
+        part = whole[begin : begin + _BLOCK]
+        part -= first + rise * np.arange(begin, begin + len(part))
+    return whole
+
+
+def _is_beside(is_missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which samples have a missing one before or behind them."""
+    is_beside = np.zeros(len(is_missing), dtype=bool)
+    is_beside[1:] |= is_missing[:-1]
+    is_beside[:-1] |= is_missing[1:]
+    return is_beside
 
 
 def _band_taper(

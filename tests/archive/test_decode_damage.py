@@ -20,6 +20,7 @@ from tests.archive.records import (
     RATE_HZ,
     RECORD,
     SIGNAL,
+    START_NS,
     changed,
     count_of,
     miniseed,
@@ -211,8 +212,8 @@ def test_records_of_2050_among_those_of_2014() -> None:
 
 @pytest.mark.parametrize(
     ("at", "what"),
-    [(25, b"\x21"), (8, b"BAA"), (15, b"L"), (32, b"\x00\x32"), (52, b"\x0a")],
-    ids=["minute", "station", "channel", "rate", "encoding"],
+    [(25, b"\x21"), (8, b"BAA"), (15, b"L"), (32, b"\x00\x32"), (52, b"\x0a"), (52, b"\x00")],
+    ids=["minute", "station", "channel", "rate", "encoding", "text"],
 )
 def test_a_header_that_its_neighbours_disprove(at: int, what: bytes) -> None:
     traces = decoded(changed(CONTENT, 20 * RECORD + at, what))
@@ -246,6 +247,25 @@ def test_late_records_are_not_taken_for_damaged_ones() -> None:
     traces = decoded(b"".join(record(i, constant) for i in numbers) + constant[N_RECORDS * RECORD :])
     np.testing.assert_array_equal(on_grid(traces.channels), SIGNAL)
     assert "go back in time" in only_line(traces)
+
+
+def test_a_clock_that_is_a_little_off_does_not_move_samples_by_more_than_half_of_one() -> None:
+    """Every piece comes 1 ms late against the one before: after 5 of them a trace must end."""
+    pieces = range(0, 15000, 500)
+    late = [
+        miniseed(SIGNAL[first : first + 500], str(time_of(first) + i / 1000))
+        for i, first in enumerate(pieces)
+    ]
+    (channel,), problems = decoded(b"".join(late))
+    np.testing.assert_array_equal(channel.samples, SIGNAL[:15000])
+    assert problems == []
+    true_ms = np.arange(15000) * 10 + np.repeat(np.arange(len(late)), 500)
+    starts_ms = (channel.starts_ns - START_NS) / 1e6
+    ours_ms = np.concatenate(
+        [start + np.arange(n) * 10.0 for start, n in zip(starts_ms, channel.lengths, strict=True)]
+    )
+    assert np.abs(ours_ms - true_ms).max() <= 5.0
+    assert 4 < len(channel.lengths) < 10
 
 
 def test_codes_are_those_of_the_header() -> None:

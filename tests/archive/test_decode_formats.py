@@ -12,7 +12,17 @@ import pytest
 
 from seisflow.archive.decode import decode_file
 from seisflow.traces import Traces
-from tests.archive.records import CONTENT, N_RECORDS, RECORD, SIGNAL, changed, miniseed, on_grid, record, without
+from tests.archive.records import (
+    CONTENT,
+    N_RECORDS,
+    RECORD,
+    SIGNAL,
+    changed,
+    miniseed,
+    on_grid,
+    record,
+    without,
+)
 
 
 @pytest.mark.parametrize("byteorder", [">", "<"])
@@ -68,7 +78,9 @@ def test_times_before_1970_and_to_the_microsecond() -> None:
 def test_a_time_correction_is_applied_unless_it_was() -> None:
     corrected = b"".join(changed(record(i), 40, struct.pack(">i", -15000)) for i in range(N_RECORDS))
     (channel,), _ = decode_file("a.m", content=corrected)
-    assert channel.starts_ns[0] == decode_file("a.m", content=CONTENT).channels[0].starts_ns[0] - 1_500_000_000
+    assert (
+        channel.starts_ns[0] == decode_file("a.m", content=CONTENT).channels[0].starts_ns[0] - 1_500_000_000
+    )
     applied = b"".join(changed(record(i, corrected), 36, b"\x02") for i in range(N_RECORDS))
     (channel,), _ = decode_file("a.m", content=applied)
     assert channel.starts_ns[0] == decode_file("a.m", content=CONTENT).channels[0].starts_ns[0]
@@ -114,7 +126,13 @@ def miniseed_3(data: np.ndarray, encoding: str, kind: str) -> list[bytes]:
 
 @pytest.mark.parametrize(
     ("encoding", "kind", "dtype"),
-    [("STEIM2", "i", "i4"), ("STEIM1", "i", "i4"), ("INT32", "i", "i4"), ("FLOAT32", "f", "f4"), ("FLOAT64", "d", "f8")],
+    [
+        ("STEIM2", "i", "i4"),
+        ("STEIM1", "i", "i4"),
+        ("INT32", "i", "i4"),
+        ("FLOAT32", "f", "f4"),
+        ("FLOAT64", "d", "f8"),
+    ],
 )
 def test_miniseed_3(encoding: str, kind: str, dtype: str) -> None:
     data = SIGNAL.astype(dtype)

@@ -17,12 +17,12 @@ def on_s3(server: S3Server) -> Store:
     return Store(f"{server.bucket()}/run", server.storage_options)
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", "s3", pytest.param("ceph", marks=pytest.mark.ceph)])
 def each_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Return an empty store of each kind."""
     if request.param == "disk":
         return Store(str(tmp_path / "run"))
-    return on_s3(request.getfixturevalue("s3"))
+    return on_s3(request.getfixturevalue(request.param))
 
 
 def python(code: str, *arguments: str) -> subprocess.Popen[str]:

@@ -38,9 +38,10 @@ class Fault:
 
     Attributes
     ----------
-    kind : {"status", "reset", "stall", "truncate", "lost"}
+    kind : {"status", "reset", "stall", "truncate", "lost", "flip"}
         An error answer instead of the real one; a connection that is reset, falls silent or is closed
-        after `after_bytes` of the real body; a request that is done and whose answer is lost.
+        after `after_bytes` of the real body; a request that is done and whose answer is lost; a body
+        with a wrong byte.
     first : int or None
         Strike this many fitting requests and no more; None means all.
     share : float
@@ -49,7 +50,7 @@ class Fault:
         Fit requests with one of these methods whose path with query is like the pattern.
     """
 
-    kind: Literal["status", "reset", "stall", "truncate", "lost"] = "status"
+    kind: Literal["status", "reset", "stall", "truncate", "lost", "flip"] = "status"
     status: int = 503
     code: str = "SlowDown"
     after_bytes: int = 0
@@ -156,8 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             response = self._asked(body)
             content = response.read()
-            if fault is None:
-                self._answer(response, content, content)
+            if fault is None or fault.kind == "flip":
+                self._answer(response, content, content if fault is None else _flipped(content))
                 return
             if fault.kind != "lost":
                 self._answer(response, content, content[: fault.after_bytes])
@@ -215,6 +216,12 @@ class _Handler(BaseHTTPRequestHandler):
             over.wait(fault.seconds)
         elif fault.kind != "truncate":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _flipped(content: bytes) -> bytes:
+    """Return a body with another byte in its middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :] if content else b""
 
 
 @contextmanager

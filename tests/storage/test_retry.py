@@ -128,6 +128,7 @@ TRANSIENT = [
     boto.ConnectTimeoutError(endpoint_url="http://s3"),
     boto.EndpointConnectionError(endpoint_url="http://s3"),
     boto.ConnectionClosedError(endpoint_url="http://s3"),
+    boto.FlexibleChecksumError(error_msg="Expected checksum one did not match calculated checksum: other"),
     boto.IncompleteReadError(actual_bytes=1, expected_bytes=2),
     ResponseParserError("no XML"),
     aiohttp.ClientPayloadError("Response payload is not completed"),

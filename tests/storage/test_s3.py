@@ -209,6 +209,13 @@ class TestStorms:
         # aiohttp asks once more by itself where a connection that it kept open is found closed.
         assert len(any_storm.requests) <= (4 if fault.kind == "lost" else 2)
 
+    def test_a_byte_that_changes_on_the_way_is_noticed(self, storm: Storm) -> None:
+        url = f"{storm.server.bucket()}/day"
+        storm.server.put(url, CONTENT)  # S3 keeps its checksum; radosgw 16 keeps none
+        storm.faults = [Fault("flip", first=2)]
+        assert place_in(storm, url).read_bytes() == CONTENT
+        assert storm.faults[0].struck == 2
+
     def test_a_server_that_comes_back(self, any_storm: Storm, bucket: str) -> None:
         any_storm.faults = [Fault("lost", first=6)]
         assert place_in(any_storm, f"{bucket}/2014/Z7/day").read_bytes(10, 20) == CONTENT[10:20]

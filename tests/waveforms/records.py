@@ -41,4 +41,6 @@ def prepared(
     *traces: obspy.Trace, window: Window = MINUTE, preparation: Preparation = RAW, **more: Any
 ) -> xr.Dataset:
     """Prepare traces of Z7.AAA."""
-    return prepare_waveforms(Traces.of_stream(obspy.Stream(list(traces))), preparation, window, STATION, **more)
+    return prepare_waveforms(
+        Traces.of_stream(obspy.Stream(list(traces))), preparation, window, STATION, **more
+    )

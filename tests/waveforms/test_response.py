@@ -58,7 +58,11 @@ def test_velocity_does_not_depend_on_the_cut(hec: tuple[obspy.Stream, obspy.Inve
 def test_sensitivity_divides(hec: tuple[obspy.Stream, obspy.Inventory]) -> None:
     counts = prepare_waveforms(Traces.of_stream(hec[0]), Preparation(sampling_rate_hz=None), HOUR, SITE)
     motion = prepare_waveforms(
-        Traces.of_stream(hec[0]), Preparation(sampling_rate_hz=None, remove_response="sensitivity"), HOUR, SITE, hec[1]
+        Traces.of_stream(hec[0]),
+        Preparation(sampling_rate_hz=None, remove_response="sensitivity"),
+        HOUR,
+        SITE,
+        hec[1],
     )
     sensitivity = hec[1].select(station="HEC")[0][0][0].response.instrument_sensitivity.value
     np.testing.assert_allclose(motion.waveform * sensitivity, counts.waveform, rtol=1e-5)

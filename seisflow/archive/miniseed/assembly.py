@@ -57,7 +57,9 @@ def decode(
         rows = rows.copy()
         rows["n"][is_miscounted] = found[is_miscounted]
         samples, verdicts, _ = _decoded(rows, buffer, dtype)
-    damage.add("hold more samples than their header says; those are left out", rows[verdicts == kernels.EXTRA])
+    damage.add(
+        "hold more samples than their header says; those are left out", rows[verdicts == kernels.EXTRA]
+    )
     is_bad = verdicts > kernels.EXTRA
     if is_bad.any():
         damage.add("fail their integrity check and are left out", rows[is_bad])
@@ -94,9 +96,7 @@ def _decoded(
         verdict, held = np.zeros(int(is_in.sum()), np.uint8), np.zeros(int(is_in.sum()), np.int64)
         n_frames = rows["data_bytes"][which] // 64
         arrays = (begins[which], n_frames, counts[which], firsts[which])
-        kernels.decode_steim(
-            buffer, *arrays, STEIM[encoding], is_little[which], samples, verdict, held
-        )
+        kernels.decode_steim(buffer, *arrays, STEIM[encoding], is_little[which], samples, verdict, held)
         verdicts[which], found[which] = verdict, held
     return samples, verdicts, found
 
@@ -110,9 +110,7 @@ def traces_of(
     return ChannelTraces(*codes, rate_hz, starts_ns[heads], np.add.reduceat(counts, heads), samples)
 
 
-def trace_heads(
-    starts_ns: NDArray[np.int64], counts: NDArray[np.int64], rate_hz: float
-) -> NDArray[np.int64]:
+def trace_heads(starts_ns: NDArray[np.int64], counts: NDArray[np.int64], rate_hz: float) -> NDArray[np.int64]:
     """Return which records do not begin within half a sample of where the trace so far would go on.
 
     A clock that is a little off would move the samples without end if only neighbours were compared.

@@ -28,7 +28,7 @@ _FEW, _MANY, _MOST_CHECKED = 2, 10, 1000
 class _Ordered(NamedTuple):
     """Rows stream by stream, each in the order of the file."""
 
-    index: NDArray[np.int64]
+    row: NDArray[np.int64]
     start_ns: NDArray[np.int64]
     span_ns: NDArray[np.int64]
     period_ns: NDArray[np.float64]
@@ -36,10 +36,10 @@ class _Ordered(NamedTuple):
 
     @classmethod
     def of(cls, rows: NDArray[Any], rates_hz: NDArray[np.float64]) -> _Ordered:
-        index = np.argsort(rows["stream"], kind="stable")
-        stream, start_ns, n = (rows[name][index] for name in ("stream", "start_ns", "n"))
+        row = np.argsort(rows["stream"], kind="stable")
+        stream, start_ns, n = (rows[name][row] for name in ("stream", "start_ns", "n"))
         period_ns = 1e9 / rates_hz[stream]
-        return cls(index, start_ns, np.rint(n * period_ns).astype(np.int64), period_ns, stream)
+        return cls(row, start_ns, np.rint(n * period_ns).astype(np.int64), period_ns, stream)
 
     def jumps(self) -> NDArray[np.int64]:
         """Return the time from the end of the record before, ns, shape (rows - 1,); 0 between streams."""
@@ -61,7 +61,7 @@ def drop_duplicates(rows: NDArray[Any], buffer: NDArray[np.uint8], damage: Damag
     for name in ("stream", "start_ns", "n", "data_bytes"):
         is_twin &= one[name] == other[name]
     places = (array["at"] + array["data_at"] for array in (one[is_twin], other[is_twin]))
-    is_same = _equal_bytes(buffer, *places, one["data_bytes"][is_twin])
+    is_same = _equal_bytes(buffer, next(places), next(places), one["data_bytes"][is_twin])
     later = order[1:][is_twin]
     damage.add("repeat an earlier record and are left out", rows[np.sort(later[is_same])])
     damage.add(
@@ -111,7 +111,7 @@ def _displaced(o: _Ordered) -> NDArray[np.int64]:
     hole_ns = o.start_ns[middle + 1] - o.start_ns[middle - 1] - o.span_ns[middle - 1]
     is_hole = np.abs(hole_ns - o.span_ns[middle]) <= 0.5 * o.period_ns[middle]
     alone = [row for row in middle[is_hole] if not _joins_another(o, int(row))]  # late records do join
-    return o.index[np.array(alone, dtype=np.int64)]
+    return o.row[np.array(alone, dtype=np.int64)]
 
 
 def _joins_another(o: _Ordered, row: int) -> bool:
@@ -138,7 +138,7 @@ def _misnamed(
     found = []
     for stream in np.flatnonzero(n_rows >= _MANY):
         low, high = np.searchsorted(o.stream, [stream, stream + 1])
-        place = low + np.searchsorted(o.index[low:high], odd)
+        place = low + np.searchsorted(o.row[low:high], odd)
         tolerance = 0.5 * 1e9 / rates_hz[stream]
         before, after = np.maximum(place - 1, low), np.minimum(place, high - 1)
         lead_ns = rows["start_ns"][odd] - o.start_ns[before] - o.span_ns[before]
@@ -156,7 +156,7 @@ def report_jumps(rows: NDArray[Any], rates_hz: NDArray[np.float64], damage: Dama
         return
     ordered = _Ordered.of(rows, rates_hz)
     is_back = ordered.jumps() < -_NEAR * ordered.period_ns[1:]
-    damage.add("go back in time; they are put in order", rows[np.sort(ordered.index[1:][is_back])])
+    damage.add("go back in time; they are put in order", rows[np.sort(ordered.row[1:][is_back])])
 
 
 def report_leaps(rows: NDArray[Any], damage: Damage) -> None:

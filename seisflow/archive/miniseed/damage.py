@@ -26,9 +26,7 @@ class Damage:
         """Note records; `what` completes a sentence that begins with their number and place."""
         if len(rows):
             ends = rows["offset"] + rows["length"]
-            self._ranges.setdefault(what, []).extend(
-                zip(rows["offset"].tolist(), ends.tolist(), strict=True)
-            )
+            self._ranges.setdefault(what, []).extend(zip(rows["offset"].tolist(), ends.tolist(), strict=True))
 
     def add_line(self, line: str) -> None:
         """Note something that has no place in the file."""
@@ -68,4 +66,5 @@ def _line(what: str, ranges: list[tuple[int, int]]) -> str:
 
 def data_rows(rows: NDArray[Any]) -> NDArray[Any]:
     """Return the rows that are records with samples."""
-    return rows[(rows["state"] == DATA) & (rows["n"] > 0)]
+    held: NDArray[Any] = rows[(rows["state"] == DATA) & (rows["n"] > 0)]
+    return held

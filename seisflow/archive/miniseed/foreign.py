@@ -30,16 +30,16 @@ FOREIGN = {13: "GEOSCOPE 16-3", 14: "GEOSCOPE 16-4", 16: "CDSN", 30: "SRO", 32: 
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def decode_foreign(
-    rows: NDArray[Any], buffer: NDArray[np.uint8], damage: Damage
-) -> list[ChannelTraces]:
+def decode_foreign(rows: NDArray[Any], buffer: NDArray[np.uint8], damage: Damage) -> list[ChannelTraces]:
     """Return the traces of records in a rare encoding; halve around those that can not be decoded."""
     import obspy
 
     stream, pieces = obspy.Stream(), [rows]
     while pieces:
         part = pieces.pop()
-        content = b"".join(buffer[at : at + n].tobytes() for at, n in zip(part["at"], part["length"], strict=True))
+        content = b"".join(
+            buffer[at : at + n].tobytes() for at, n in zip(part["at"], part["length"], strict=True)
+        )
         try:
             found, messages = _read(content)
         except Exception as error:  # obspy raises bare Exception among others

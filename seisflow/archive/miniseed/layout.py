@@ -45,7 +45,7 @@ _CRC = _crc32c_table()
 
 @_jit
 def _u16(b: Any, at: int, little: bool) -> int:
-    return b[at] | (b[at + 1] << 8) if little else (b[at] << 8) | b[at + 1]
+    return int(b[at] | (b[at + 1] << 8) if little else (b[at] << 8) | b[at + 1])
 
 
 @_jit

@@ -119,6 +119,7 @@ def _survey(
         report_leaps(rows, damage)
         rows = drop_duplicates(rows, buffer, damage)
         rows = drop_misplaced(rows, streams.rates_hz, offset == 0, is_last, damage)
+        rows = rows[rows["encoding"] != _TEXT]  # logs; one that fits into a gap of numbers was named
         wanted = np.array([is_wanted(_codes(streams, i)) for i in range(n_streams)], dtype=bool)
         rows = rows[_is_in(rows, streams.rates_hz, window) & wanted[rows["stream"]]]
         whole = buffer if offset == 0 and is_last else None
@@ -147,10 +148,10 @@ def _joined(
 
 
 def _usable(rows: NDArray[Any], streams: Streams, damage: Damage) -> NDArray[Any]:
-    """Return the rows that hold numbers at a rate; texts are no data, others are named."""
-    rows = rows[rows["encoding"] != _TEXT]
+    """Return the rows that have a rate and an encoding that is known; name the others, but for texts."""
     has_rate = streams.rates_hz[rows["stream"]] > 0.0
-    is_known = np.isin(rows["encoding"], [*PLAIN, *STEIM, *FOREIGN])
+    is_text = rows["encoding"] == _TEXT
+    is_known = is_text | np.isin(rows["encoding"], [*PLAIN, *STEIM, *FOREIGN])
     if has_rate.all() and is_known.all():
         return rows
     for encoding in np.unique(rows["encoding"][~is_known]).tolist():
@@ -158,8 +159,9 @@ def _usable(rows: NDArray[Any], streams: Streams, damage: Damage) -> NDArray[Any
             f"have the encoding {encoding}, which can not be decoded, and are left out",
             rows[rows["encoding"] == encoding],
         )
-    damage.add("name no sampling rate and are left out", rows[is_known & ~has_rate])
-    return rows[is_known & has_rate]
+    damage.add("name no sampling rate and are left out", rows[is_known & ~has_rate & ~is_text])
+    usable: NDArray[Any] = rows[is_known & has_rate]
+    return usable
 
 
 def _is_in(rows: NDArray[Any], rates_hz: NDArray[np.float64], window: Window | None) -> NDArray[np.bool_]:

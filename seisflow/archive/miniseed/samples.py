@@ -73,7 +73,9 @@ def _unpack(word: Any, many: int, x: Any, out: Any, k: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _steim(b: Any, begin: Any, n_frames: int, n: int, level: int, is_little: bool, out: Any) -> tuple[int, int]:
+def _steim(
+    b: Any, begin: Any, n_frames: int, n: int, level: int, is_little: bool, out: Any
+) -> tuple[int, int]:
     """Decode one record into `out`, shape (n,); return what was found and the differences there are."""
     first = np.int32(_word(b, begin + np.uint64(4), is_little))
     check = np.int32(_word(b, begin + np.uint64(8), is_little))
