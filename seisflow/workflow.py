@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Stations", "Workflow", "load_workflow"]
 
 ARCHIVE = "archive"
+SECRETS = frozenset({"key", "secret", "token", "password", "username"})
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -118,15 +119,22 @@ class Workflow(BaseModel):
         """Return every parameter, defaults included, as plain values for a report or a file."""
         plain: dict[str, Any] = {"name": self.name}
         plain["period"] = {"start": str(self.period.start)[:19], "end": str(self.period.end)[:19]}
-        plain["stations"] = self.stations.model_dump(mode="json")
+        plain["stations"] = _without_secrets(self.stations.model_dump(mode="json"))
         for block in ("archive", "preparation", "picking", "association", "location", "deployment"):
             method = getattr(self, block)
             if method is not None:
                 head = {} if block == "preparation" else {"method": method.name}
-                plain[block] = head | method.model_dump(mode="json")
+                plain[block] = head | _without_secrets(method.model_dump(mode="json"))
         if self.velocity is not None:
             plain["velocity"] = self.velocity.model_dump(mode="json")
         return plain
+
+
+def _without_secrets(block: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a block with the credentials of its storage masked."""
+    options = block.get("storage_options") or {}
+    masked = {name: "***" if name in SECRETS else value for name, value in options.items()}
+    return block | ({"storage_options": masked} if options else {})
 
 
 def load_workflow(path: str | Path, overrides: Sequence[str] = ()) -> Workflow:

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from seisflow.archive.base import Scan
 from seisflow.archive.sds import Sds
 from seisflow.archive.selection import is_wanted
+from seisflow.archive.stationxml import DOWNLOADED
 from seisflow.errors import ArchiveError
 from seisflow.tables import HOLDINGS, REJECTED, concatenate, empty
 
@@ -102,7 +103,7 @@ class Fdsn(Sds):
 
     def inventory(self) -> str:
         """Return where the StationXML files lie that came with the download."""
-        return str(Path(self.root) / ".seisflow" / "stations") if self.responses else ""
+        return str(Path(self.root) / DOWNLOADED) if self.responses else ""
 
     def acquire(
         self, period: Period, stations: Sequence[str] | None, say: Callable[[str], None] = lambda line: None

@@ -18,8 +18,10 @@ from seisflow.storage import File, Place, open_place
 if TYPE_CHECKING:
     import obspy
 
-__all__ = ["read_stationxml"]
+__all__ = ["DOWNLOADED", "read_stationxml"]
 
+DOWNLOADED = ".seisflow/stations"
+"""Folder below the root of a download that holds the StationXML files."""
 _READERS = 16
 _OF_ONE_STATION = re.compile(r"(?:.*/)?(?P<network>[A-Z0-9]{1,2})[._](?P<station>[A-Z0-9]{1,5})\.xml")
 _LISTING_S = 600.0
@@ -76,7 +78,8 @@ def _listed(uri: str, options: str, period: int | None) -> tuple[File, ...]:
     try:
         files = place.files()
     except ArchiveError as error:
-        raise MetadataError(f"no station metadata: {error}") from error
+        hint = "; they come with: seisflow download WORKFLOW" if uri.endswith(DOWNLOADED) else ""
+        raise MetadataError(f"no station metadata: {error}{hint}") from error
     is_single = len(files) == 1 and files[0].uri == place.uri
     return tuple(
         file for file in files if is_single or file.relative.lower().endswith((".xml", ".stationxml"))

@@ -60,20 +60,16 @@ class Segments(NamedTuple):
         """Return the same without infinite and NaN samples; they are gaps."""
         if self.samples.dtype.kind != "f" or np.isfinite(self.samples).all():
             return self
-        edges = np.flatnonzero(np.diff(np.isfinite(self.samples).astype(np.int8), prepend=0, append=0))
-        # A run ends where its samples or its segment end: cut runs at the segments' borders.
-        pieces = [
-            self._parts(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(len(self.lengths), bool))
-        ]
-        for low, high in edges.reshape(-1, 2):
-            first = np.maximum(low - self.offsets, 0)
-            stop = np.minimum(high - self.offsets, self.lengths)
-            pieces.append(self._parts(first, stop, stop > first))
-        starts_ns, offsets, lengths = (
-            np.concatenate([getattr(piece, name) for piece in pieces])
-            for name in ("starts_ns", "offsets", "lengths")
-        )
-        return self._replace(starts_ns=starts_ns, offsets=offsets, lengths=lengths)
+        is_open = np.isfinite(self.samples)
+        is_head, is_tail = is_open.copy(), is_open.copy()
+        is_head[1:] &= ~is_open[:-1]
+        is_tail[:-1] &= ~is_open[1:]
+        is_head[self.offsets] = is_open[self.offsets]  # a run ends where its segment ends
+        is_tail[self.offsets[1:] - 1] = is_open[self.offsets[1:] - 1]
+        heads, ends = np.flatnonzero(is_head), np.flatnonzero(is_tail) + 1
+        of = np.searchsorted(self.offsets, heads, side="right") - 1
+        starts_ns = self.starts_ns[of] + _duration_ns(heads - self.offsets[of], self.rate_hz)
+        return self._replace(starts_ns=starts_ns, offsets=heads, lengths=ends - heads)
 
 
 def segments_of(channel: ChannelTraces, rate_hz: Fraction) -> Segments:
@@ -96,6 +92,9 @@ def _samples_until(time_ns: int, starts_ns: NDArray[np.int64], rate_hz: Fraction
 
 def _duration_ns(n: NDArray[np.int64], rate_hz: Fraction) -> NDArray[np.int64]:
     """Return how long `n` samples last, to the nearest nanosecond."""
-    if not n.any():
-        return n
-    return np.array([round(int(k) * _SECOND / rate_hz) for k in n], dtype=np.int64)
+    numerator, denominator = rate_hz.numerator, rate_hz.denominator * _SECOND
+    whole = n.astype(object) if len(n) and int(n.max()) * 2 * denominator >= 2**62 else n
+    duration_ns: NDArray[np.int64] = ((2 * whole * denominator + numerator) // (2 * numerator)).astype(
+        np.int64
+    )
+    return duration_ns

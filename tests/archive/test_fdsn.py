@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,115 +15,15 @@ import obspy
 import pytest
 
 from seisflow.archive import read_traces, scan_archive
-from seisflow.archive.download import downloader
 from seisflow.archive.fdsn import Fdsn
 from seisflow.archive.sds import Sds
 from seisflow.errors import ArchiveError, WorkflowError
 from seisflow.keys import Period, Window
 from seisflow.method import build
-from tests.archive.contract import RATE_HZ, day_trace
+from tests.archive.conftest import HOUR, PERIOD, STATIONS, fdsn, files_of, of_period, without_day_before
+from tests.archive.contract import RATE_HZ
 from tests.archive.test_methods import sds_path
-from tests.archive.test_stations import channel
-from tests.services.fdsn import DataCentre, Fault, data_centre
-
-STATIONS = ("AAA", "BBB", "CCC")
-PERIOD = Period("2014-08-24", "2014-08-26")
-HOUR = 3600
-
-
-def metadata() -> obspy.Inventory:
-    """Return three stations; CCC was there on the first day only."""
-    from obspy.core.inventory import Inventory, Network, Station
-
-    ends = {"AAA": None, "BBB": None, "CCC": "2014-08-25"}
-    stations = [
-        Station(
-            code,
-            64.0,
-            -17.0,
-            100.0,
-            channels=[channel(f"HH{c}", "2010-01-01", ends[code]) for c in "ZN"],
-            start_date=obspy.UTCDateTime("2010-01-01"),
-        )
-        for code in STATIONS
-    ]
-    return Inventory([Network("Z7", stations)], source="test")
-
-
-@pytest.fixture(scope="module")
-def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write an SDS tree of continuous records: they run over midnight and lie where they begin."""
-    root = tmp_path_factory.mktemp("truth")
-    for station in STATIONS:
-        for component in "ZN":
-            name = f"Z7.{station}..HH{component}"
-            start = obspy.UTCDateTime("2014-08-23T23:00:00")
-            n = round((2 if station != "CCC" else 1) * 24 * HOUR * RATE_HZ + 3 * HOUR * RATE_HZ)
-            whole = day_trace(name, "2014-08-23", offset_s=23 * HOUR, n=n)
-            assert whole.stats.starttime == start
-            write_by_record(root, whole)
-    return root
-
-
-def write_by_record(root: Path, trace: obspy.Trace) -> None:
-    """File each record under the day it begins on."""
-    import io
-
-    from tests.services.fdsn import span_of
-
-    body = io.BytesIO()
-    trace.write(body, format="MSEED", reclen=4096)
-    content = body.getvalue()
-    for at in range(0, len(content), 4096):
-        record = content[at : at + 4096]
-        path = root / sds_path(trace.id, str(obspy.UTCDateTime(span_of(record)[0]).date))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(record)
-
-
-@pytest.fixture
-def centre(truth: Path) -> Iterator[DataCentre]:
-    with data_centre(truth, metadata()) as running:
-        yield running
-
-
-def fdsn(centre: DataCentre, root: Path, **changes: object) -> Fdsn:
-    """Return the archive with short pauses."""
-    settings: dict[str, object] = {
-        "root": str(root),
-        "provider": centre.url,
-        "channels": ["HH?"],
-        "requests_per_second": 1000.0,
-        "first_pause_s": 0.01,
-        "timeout_s": 5.0,
-    }
-    return Fdsn.parse(settings | changes)
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    """Return the waveform files of an SDS tree; nothing else may lie beside them."""
-    found = {
-        str(path.relative_to(root)): path.read_bytes() for path in root.glob("[0-9]*/**/*") if path.is_file()
-    }
-    assert not [name for name in found if name.rsplit("/", 1)[-1].startswith(".")]
-    return found
-
-
-def of_period(truth: Path) -> dict[str, bytes]:
-    """Return the files that a download of the period must give: CCC on the first day only."""
-    days = {"2014.236": STATIONS, "2014.237": ("AAA", "BBB")}
-    return {
-        name: content
-        for name, content in files_of(truth).items()
-        for day, stations in days.items()
-        if name.endswith(day) and name.split("/")[2] in stations
-    }
-
-
-def without_day_before(root: Path) -> dict[str, bytes]:
-    """Return what was downloaded but for the records that run into the first day."""
-    return {name: content for name, content in files_of(root).items() if not name.endswith("2014.235")}
+from tests.services.fdsn import DataCentre
 
 
 def test_a_download_gives_what_the_data_centre_has_byte_for_byte(
@@ -155,9 +54,9 @@ def test_no_sample_at_midnight_is_lost(centre: DataCentre, tmp_path: Path) -> No
     wide = Period("2014-08-23", "2014-08-26")
     uris = scan_archive(archive, wide).holdings["uri"].tolist()
     for start, end in (("2014-08-24T00:00", "2014-08-24T01:00"), ("2014-08-24T23:30", "2014-08-25T00:30")):
-        stream, problems = read_traces(archive, uris, Window(start, end))
-        assert problems == []
-        values = np.sort(np.concatenate([t.data for t in stream.select(channel="HHZ")]))
+        traces = read_traces(archive, uris, Window(start, end))
+        assert traces.problems == []
+        values = np.sort(np.concatenate([c.samples for c in traces.channels if c.channel == "HHZ"]))
         first = round((obspy.UTCDateTime(start) - obspy.UTCDateTime("2014-08-20")) * RATE_HZ)
         np.testing.assert_array_equal(values, np.arange(first, first + HOUR * RATE_HZ))
 
@@ -241,106 +140,6 @@ def test_one_connection_is_one_connection(centre: DataCentre, tmp_path: Path) ->
     assert centre.most_at_once <= 2  # obspy looks up the two services at once, before anything else
 
 
-@pytest.mark.parametrize("kind", ["429", "500", "502", "503", "reset", "truncated", "page", "stall"])
-def test_a_fault_that_passes_leaves_no_trace(
-    centre: DataCentre, truth: Path, tmp_path: Path, kind: str
-) -> None:
-    centre.faults.append(Fault(kind, times=2, when=lambda lines: "BBB" in lines))
-    archive = fdsn(centre, tmp_path / "sds", timeout_s=0.5)
-    archive.acquire(PERIOD, ["Z7.*"])
-    assert centre.faults[0].times == 0
-    assert without_day_before(tmp_path / "sds") == of_period(truth)
-    assert scan_archive(archive, PERIOD).rejected.empty
-
-
-@pytest.mark.parametrize("kind", ["503", "reset", "truncated", "page", "400"])
-def test_a_fault_that_stays_is_recorded_and_the_rest_goes_on(
-    centre: DataCentre, truth: Path, tmp_path: Path, kind: str
-) -> None:
-    centre.faults.append(Fault(kind, times=1000, when=lambda lines: "BBB" in lines and "08-25" in lines))
-    archive = fdsn(centre, tmp_path / "sds", attempts=3)
-    archive.acquire(PERIOD, ["Z7.*"])
-    lost = {sds_path(f"Z7.BBB..HH{c}", "2014-08-25") for c in "ZN"}
-    assert set(of_period(truth)) - set(files_of(tmp_path / "sds")) == lost
-    scan = scan_archive(archive, PERIOD)
-    assert {str(Path(uri).relative_to(tmp_path / "sds")) for uri in scan.rejected["uri"]} == lost
-    assert scan.rejected["reason"].str.startswith("could not be downloaded").all()
-    assert scan_archive(archive, PERIOD, ["Z7.AAA"]).rejected.empty
-    # The next download asks for what failed, and for nothing else.
-    centre.faults.clear()
-    centre.requests.clear()
-    archive.acquire(PERIOD, ["Z7.*"])
-    assert {(line.split()[1], line.split()[4][:10]) for line in centre.asked()} == {("BBB", "2014-08-25")}
-    assert without_day_before(tmp_path / "sds") == of_period(truth)
-    assert scan_archive(archive, PERIOD).rejected.empty
-
-
-@pytest.mark.parametrize("status", ["429", "503"])
-def test_all_connections_rest_when_the_server_asks_for_it(
-    centre: DataCentre, tmp_path: Path, status: str
-) -> None:
-    centre.faults.append(Fault(status, retry_after="1"))
-    fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.*"])
-    times = centre.waveform_requests()
-    gaps = np.diff(times)
-    assert gaps.max() >= 0.9
-    # Nothing but what was under way already was asked for before the rest was over.
-    assert (np.array(times) < times[int(np.argmax(gaps)) + 1]).sum() <= 2
-
-
-def test_a_server_that_asks_to_wait_for_hours_is_not_waited_for(centre: DataCentre, tmp_path: Path) -> None:
-    centre.faults.append(Fault("503", retry_after="86400", when=lambda lines: "CCC" in lines))
-    archive = fdsn(centre, tmp_path / "sds", connections=1)
-    archive._client()  # it answers
-    period = Period("2014-08-24", "2014-08-25")
-    archive.acquire(period, ["Z7.CCC"])
-    assert "asks to wait for 86400 s" in scan_archive(archive, period).rejected["reason"].iloc[0]
-
-
-def test_a_request_that_is_too_large_is_split_and_nothing_doubles(
-    centre: DataCentre, truth: Path, tmp_path: Path
-) -> None:
-    def too_large(lines: str) -> bool:
-        *_, start, end = lines.splitlines()[-1].split()
-        return len(lines.splitlines()) > 1 or obspy.UTCDateTime(end) - obspy.UTCDateTime(start) > 6.1 * HOUR
-
-    centre.faults.append(Fault("413", times=1000, when=too_large))
-    fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.*"])
-    assert without_day_before(tmp_path / "sds") == of_period(truth)
-
-
-def test_credentials_that_are_refused_end_it_at_once(centre: DataCentre, tmp_path: Path) -> None:
-    centre.faults.append(Fault("401", times=1000))
-    archive = fdsn(centre, tmp_path / "sds", user="me", password="wrong", connections=1)
-    with pytest.raises(
-        ArchiveError, match=r"does not accept the credentials \(401\).*check user and password"
-    ):
-        archive.acquire(PERIOD, ["Z7.*"])
-    assert len(centre.asked()) <= 4
-    assert "wrong" not in json.dumps(archive.model_dump(mode="json"))
-    assert "wrong" not in repr(archive)
-
-
-def test_restricted_data_are_recorded_and_the_rest_goes_on(centre: DataCentre, tmp_path: Path) -> None:
-    centre.faults.append(Fault("403", times=1000, when=lambda lines: "AAA" in lines))
-    archive = fdsn(centre, tmp_path / "sds")
-    archive.acquire(PERIOD, ["Z7.*"])
-    rejected = scan_archive(archive, PERIOD).rejected
-    assert len(rejected) == 4
-    assert rejected["reason"].str.contains("refused").all()
-
-
-def test_a_service_that_fails_all_the_time_is_left_alone(
-    centre: DataCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    centre.faults.append(Fault("503", times=1000))
-    monkeypatch.setattr(downloader, "_FAILURES_IN_A_ROW", 3)
-    archive = fdsn(centre, tmp_path / "sds", attempts=2)
-    with pytest.raises(ArchiveError, match=r"failed 3 times in a row.*goes on from here"):
-        archive.acquire(PERIOD, ["Z7.*"])
-    assert len(scan_archive(archive, PERIOD).rejected) == 6
-
-
 DOWNLOAD = """
 import sys
 from seisflow.archive.fdsn import Fdsn
@@ -379,6 +178,39 @@ def test_a_download_that_is_killed_goes_on_where_it_stopped(
     assert len(asked) + len(done) == 17  # six days of two stations, five of one
     found = files_of(root)
     assert {name: found[name] for name in of_period(truth)} == of_period(truth)
+    centre.requests.clear()
+    fdsn(centre, root).acquire(Period("2014-08-20", "2014-08-26"), ["Z7.*"])
+    assert centre.asked() == []  # no line was lost to the torn one
+
+
+def test_a_full_disk_ends_it_and_leaves_no_half_file(
+    centre: DataCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ArchiveError, match=r"No space left"):
+        fdsn(centre, tmp_path / "sds").acquire(PERIOD, ["Z7.*"])
+    assert files_of(tmp_path / "sds") == {}
+
+
+def test_a_file_is_seen_when_it_is_whole_and_not_before(
+    centre: DataCentre, truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    root = tmp_path / "sds"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fdsn(centre, root).acquire(PERIOD, ["Z7.*"])
+    left = [path for path in root.glob("[0-9]*/**/*") if path.is_file()]
+    assert left and all(path.name.startswith(".") for path in left)
+    assert scan_archive(Sds(root=str(root)), PERIOD).holdings.empty
+    fdsn(centre, root).acquire(PERIOD, ["Z7.*"])
+    assert without_day_before(root) == of_period(truth)  # and nothing of the attempt is left over
 
 
 def test_two_downloads_into_one_folder_do_not_meet(centre: DataCentre, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from seisflow.errors import AccessError
 from seisflow.keys import Period
 from seisflow.run import run_workflow
 from tests.archive import test_keys_by_day as layouts
-from tests.archive.test_fdsn_run import metadata, picks_of
+from tests.archive.test_fdsn_run import PICKS_ONLY, metadata, picks_of
 from tests.archive.test_s3 import OnS3
 from tests.run.conftest import SmallArchive, make_small_archive
 from tests.services.s3 import S3Server
@@ -76,10 +76,10 @@ def bucket(s3: S3Server, small: SmallArchive, layout: type[KeysByDay]) -> str:
 def test_picks_of_a_public_bucket_equal_those_of_the_same_data_as_sds(
     s3: S3Server, small: SmallArchive, layout: type[KeysByDay], bucket: str, tmp_path: Path
 ) -> None:
-    here = small.load(tmp_path / "here")
+    here = small.load(tmp_path / "here", **PICKS_ONLY)
     # As a user writes it for the true bucket; root and endpoint are what differs on loopback.
     block = {"method": layout.name, "root": bucket, "storage_options": {"endpoint_url": s3.endpoint}}
-    there = small.load(tmp_path / "there", archive=block, stations={"select": ["XX.*"]})
+    there = small.load(tmp_path / "there", archive=block, stations={"select": ["XX.*"]}, **PICKS_ONLY)
     assert there.archive.storage_options["anon"] is True
     first, second = run_workflow(here), run_workflow(there)
     assert second.exit_status == 0

@@ -106,3 +106,18 @@ def test_an_archive_without_metadata_says_that_an_inventory_is_needed(tmp_path: 
     archive = {"method": "sds", "root": str(tmp_path)}
     with pytest.raises(WorkflowError, match="'sds' keeps no metadata of stations; give a StationXML"):
         load_workflow(workflow(tmp_path, archive=archive))
+
+
+def test_credentials_are_not_among_the_parameters_that_are_shown(tmp_path: Path) -> None:
+    archive = {"method": "scedc", "storage_options": {"key": "AKIA", "secret": "hush", "profile": "me"}}
+    loaded = load_workflow(workflow(tmp_path, archive=archive))
+    assert loaded.archive.storage_options["secret"] == "hush"
+    shown = yaml.safe_dump(loaded.parameters())
+    assert "hush" not in shown and "AKIA" not in shown
+    assert "profile: me" in shown
+
+
+def test_metadata_of_a_download_that_did_not_happen_say_what_to_do(tmp_path: Path) -> None:
+    archive = {"method": "fdsn", "provider": "ETH", "root": str(tmp_path / "sds")}
+    with pytest.raises(MetadataError, match="seisflow download"):
+        load_workflow(workflow(tmp_path, archive=archive)).stations.read()

@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -34,7 +34,12 @@ PARAMETERS = {
 
 @dataclass
 class Fault:
-    """What goes wrong with requests for waveforms: `kind` is a status code, or reset, stall, truncated."""
+    """What goes wrong with requests for waveforms.
+
+    `kind` is a status code, or one of ``reset``, ``stall`` and ``short`` (the answer ends before its
+    Content-Length, ``short`` between two records), ``truncated`` (no Content-Length, ends within a
+    record), ``page`` (HTML with status 200).
+    """
 
     kind: str
     times: int = 1
@@ -57,6 +62,8 @@ class DataCentre:
     delay_s: float = 0.0
     requests: list[tuple[float, str, str]] = field(default_factory=list)
     """Time, path and body (or query) of every request."""
+    given_up: list[bool] = field(default_factory=list)
+    """For each answer that stalled, whether the client gave up before the server."""
     most_at_once: int = 0
     at_once: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -136,7 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
             centre.most_at_once = max(centre.most_at_once, centre.at_once)
         try:
             time.sleep(centre.delay_s)
-            self.route(centre, path, asked)
+            with suppress(ConnectionError):  # a client that gave up
+                self.route(centre, path, asked)
         finally:
             with centre.lock:
                 centre.at_once -= 1
@@ -200,13 +208,13 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [line for line in asked.splitlines() if len(line.split()) == 6]
         content = b"".join(centre.records(line) for line in lines)
         if fault is not None:
-            self.break_off(fault.kind, content)
+            self.break_off(centre, fault.kind, content)
         elif content:
             self.send(200, content, "application/vnd.fdsn.mseed")
         else:
             self.send(204)
 
-    def break_off(self, kind: str, content: bytes) -> None:
+    def break_off(self, centre: DataCentre, kind: str, content: bytes) -> None:
         """Send some of the content, and not the rest."""
         if kind == "page":
             self.send(200, b"<html>out of order</html>")
@@ -217,13 +225,24 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2 + 100])
+        half = len(content) // 2
+        self.wfile.write(content[: half // 4096 * 4096 if kind == "short" else half // 4096 * 4096 + 100])
         self.wfile.flush()
         if kind == "stall":
-            self.server.released.wait(20.0)
+            centre.given_up.append(self.wait_for_the_end())
         elif kind == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
+
+    def wait_for_the_end(self) -> bool:
+        """Return whether the client gave up within ten seconds."""
+        self.connection.settimeout(10.0)
+        try:
+            return self.connection.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
 
     def send(
         self,
@@ -256,14 +275,13 @@ def data_centre(sds: Path, inventory: obspy.Inventory) -> Iterator[DataCentre]:
     """Run a data centre over an SDS tree (records of one length, big-endian) while the block lasts."""
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.released = threading.Event()
+    index_of(sds)  # the first request is as quick as all others
     server.centre = DataCentre(sds, inventory, url=f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield server.centre
     finally:
-        server.released.set()
         server.shutdown()
         server.server_close()
         thread.join()

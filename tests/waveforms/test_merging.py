@@ -28,7 +28,7 @@ def piece(first: int, stop: int, data: np.ndarray = SIGNAL, jitter_s: float = 0.
 
 
 pieces = st.lists(
-    st.tuples(st.integers(0, N - 1), st.integers(1, 1500)).map(lambda p: (p[0], min(N, p[0] + p[1]))),
+    st.tuples(st.integers(1, N - 1), st.integers(1, 1500)).map(lambda p: (p[0], min(N, p[0] + p[1]))),
     min_size=1,
     max_size=20,
 )
@@ -85,6 +85,26 @@ def test_masked_and_infinite_samples_are_missing() -> None:
     dataset = prepared(trace(masked, START, 100.0), trace(floats, START, 100.0, "HHN"))
     np.testing.assert_array_equal(np.isnan(dataset.waveform.sel(component="Z")), masked.mask)
     np.testing.assert_array_equal(np.isnan(dataset.waveform.sel(component="N")), np.arange(N) % 1000 < 2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(spans=pieces, bad=st.sets(st.integers(0, N - 1), max_size=200))
+def test_samples_that_are_no_numbers_are_gaps_in_their_own_piece(
+    spans: list[tuple[int, int]], bad: set[int]
+) -> None:
+    floats = SIGNAL.astype(np.float64)
+    floats[list(bad)] = np.nan
+    expected = np.full(N, np.nan, dtype=np.float32)
+    for first, stop in spans:
+        expected[first:stop] = floats[first:stop]
+    if np.isnan(expected).all():
+        return
+    dataset = prepared(
+        *(piece(*span, data=floats) for span in spans),
+        preparation=Preparation(sampling_rate_hz=100.0),
+        absolute_grid=True,
+    )
+    np.testing.assert_array_equal(dataset.waveform.values[0], expected)
 
 
 @pytest.mark.parametrize("kind", ["int16", "int32", ">i4", "float32", "float64", ">f4"])
