@@ -253,7 +253,7 @@ def status(
     With --watch the status is 0 if all was done at the end, 1 if not.
     """
     from seisflow.run.status import read_status
-    from seisflow.run.watch import remark, watch_run
+    from seisflow.run.watch import summary, watch_run
 
     store = _store(_load(workflow, settings))
     if watch:
@@ -265,18 +265,8 @@ def status(
     if as_json:
         typer.echo(json.dumps(found.as_json()))
         return
-    driver = (
-        f"held by process {found.driver['pid']} on {found.driver['host']}"
-        if found.driver
-        else remark(found) or "no driver at work"
-    )
-    typer.echo(f"{found.progress.name}: {found.progress.phase}, {driver}")
-    for s in found.progress.stages:
-        typer.echo(
-            f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows"
-        )
-    if found.rejected_files:
-        typer.echo(f"{found.rejected_files} files could not be read, or not wholly")
+    for text in summary(found):
+        typer.echo(text)
 
 
 @app.command()

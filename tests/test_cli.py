@@ -40,7 +40,7 @@ def test_run_status_failures_report_and_plan(archive: SmallArchive, tmp_path: Pa
     path = archive.workflow(tmp_path / "run")
     planned = seisflow("plan", path)
     assert "4 stations" in planned.stdout
-    assert "picking      4 units, 4 left" in planned.stdout
+    assert "picking      4 units, 0 done, 4 left" in planned.stdout
     done = seisflow("run", path, "--json")
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout.splitlines()[-1])
@@ -50,7 +50,7 @@ def test_run_status_failures_report_and_plan(archive: SmallArchive, tmp_path: Pa
     status = json.loads(seisflow("status", path, "--json").stdout)
     assert [stage["ok"] for stage in status["stages"]] == [4, 1, 1]
     assert status["driver"] == {}
-    assert "picking      4 units, 0 left" in seisflow("plan", path).stdout
+    assert "picking      4 units, 4 done, 0 left" in seisflow("plan", path).stdout
     assert seisflow("failures", path).stdout == ""
 
 

@@ -213,9 +213,18 @@ class DaskExecutor:
         for key, task in list(self._running.items()):
             if task.worker and now - task.heard > self._deployment.unit_limit_s + self._beat_s:
                 self._give_up(key, self._timed_out(task))
-                self.client.restart_workers([task.worker], timeout=30.0, raise_for_error=False)
+                self._restart(task.worker)
         self._look()
         self._check_lonely(now)
+
+    def _restart(self, worker: str) -> None:
+        """Start a worker anew that is stuck; one without a nanny takes at least no further task."""
+        try:
+            self.client.restart_workers([worker], timeout=30.0, raise_for_error=False)
+        except ValueError:
+            self.client.retire_workers([worker], close_workers=True)
+        except (KeyError, OSError, TimeoutError) as error:  # it is gone, or will be found to be
+            _log.warning("worker %s could not be started anew: %r", worker, error)
 
     def _hear(self) -> None:
         """Take in what workers and nannies told."""

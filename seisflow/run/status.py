@@ -75,8 +75,10 @@ def read_status(store: Store) -> Status:
     """
     driver = holder(store)
     said = read_progress(store)
-    if said is None or not (driver or said.ended):
-        said = _from_ledger(store, said)
+    if driver and said is None and not store.exists("run.json"):
+        said = _beginning(store)
+    elif said is None or not (driver or said.ended):
+        said = _from_ledger(store, said, at_work=bool(driver))
     return Status(said, driver, _count_rejected(store))
 
 
@@ -124,8 +126,14 @@ def _count_rejected(store: Store) -> int:
     return len(store.read_table(key, REJECTED)) if store.exists(key) else 0
 
 
-def _from_ledger(store: Store, said: Snapshot | None) -> Snapshot:
-    """Return how far a run is whose driver fell silent."""
+def _beginning(store: Store) -> Snapshot:
+    """Return how far a run is whose driver has not said its first word."""
+    now = utc_now()
+    return Snapshot(run_id(store), store.root, "scanning", started=now, updated=now, moved=now)
+
+
+def _from_ledger(store: Store, said: Snapshot | None, *, at_work: bool) -> Snapshot:
+    """Return how far a run is whose driver fell silent, or could not write how far it is."""
     about = read_about(store)
     tallies = {stage["name"]: StageTally(stage["name"], stage["total"]) for stage in about["stages"]}
     last = np.datetime64("1970-01-01", "ms")
@@ -140,11 +148,11 @@ def _from_ledger(store: Store, said: Snapshot | None) -> Snapshot:
     return Snapshot(
         run=run_id(store),
         name=about["name"],
-        phase="stopped",
+        phase="computing" if at_work else "stopped",
         started=said.started if said else moved,
         updated=said.updated if said else moved,
         moved=moved,
-        error=SILENT,
+        error="" if at_work else SILENT,
         stages=stages,
         failures=failures_of({tally.name: tally.reasons for tally in tallies.values()}),
         slowest=slowest_of((name, n, s) for t in tallies.values() for name, (n, s) in t.stations.items()),

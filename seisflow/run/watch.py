@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from seisflow.run.progress import ProgressDisplay, changes, span
 from seisflow.run.status import Status, read_status
 from seisflow.run.store import Store
 
-__all__ = ["follow", "remark", "watch_run"]
+__all__ = ["follow", "remark", "summary", "watch_run"]
 
 DISK_EVERY_S = 1.0
 REMOTE_EVERY_S = 10.0
@@ -91,3 +91,14 @@ def remark(status: Status) -> str:
     moved = datetime.fromisoformat(status.progress.moved)
     ago = span((datetime.now(UTC) - moved).total_seconds())
     return f"no driver at work; nothing has moved since {moved:%Y-%m-%d %H:%M:%S} UTC ({ago} ago)"
+
+
+def summary(status: Status) -> Iterator[str]:
+    """Yield the lines that say how far a run is, once."""
+    driver = status.driver
+    holder = f"held by process {driver['pid']} on {driver['host']}" if driver else "no driver at work"
+    yield f"{status.progress.name}: {status.progress.phase}, {remark(status) or holder}"
+    for s in status.progress.stages:
+        yield f"{s.name:<12} {s.ok + s.empty}/{s.total} done, {s.failed} failed, {s.left} left, {s.rows} rows"
+    if status.rejected_files:
+        yield f"{status.rejected_files} files could not be read, or not wholly"

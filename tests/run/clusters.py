@@ -28,6 +28,29 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -
         time.sleep(0.01)
 
 
+_DRIVER = """
+import sys
+from seisflow.run import dask_executor
+from tests.run import faulty
+dask_executor.run_task = getattr(faulty, sys.argv[2])
+from seisflow.cli import main
+sys.argv = ["seisflow", "run", sys.argv[1]]
+main()
+"""
+
+
+def start_driver(
+    workflow: Path, fault: str, inside: Sequence[str] = (), **environment: str
+) -> subprocess.Popen[str]:
+    """Start `seisflow run` in a process of its own, its tasks with a fault of `tests.run.faulty`."""
+    return subprocess.Popen(
+        [*inside, sys.executable, "-c", _DRIVER, str(workflow), fault],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
 @dataclass
 class Cluster:
     """Processes of a cluster; `inside` runs a command in a network namespace."""

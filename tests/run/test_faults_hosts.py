@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 
 from seisflow.deploy.dask import Dask
-from seisflow.deploy.local import Local
-from seisflow.errors import SeisflowError
 from seisflow.run import run_workflow
 from seisflow.run.store import Store
-from tests.run.clusters import cluster
+from seisflow.workflow import load_workflow
+from tests.run.clusters import cluster, start_driver, wait_for
 from tests.run.conftest import SmallArchive
 from tests.run.counting import ledger_rows, n_records
 from tests.run.test_resume import counts, tables
@@ -52,22 +51,18 @@ def test_a_full_disk_ends_a_run_with_a_word_and_it_goes_on_when_there_is_room(
     small_archive: SmallArchive, tmp_path: Path, small_disk: Path
 ) -> None:
     output = small_disk / "run"
-    workflow = small_archive.load(output)
-    deployment = Local(workers=2, dashboard_port=0, units_per_task=1)
-    ballast: list[Path] = []
-
-    def tell(progress: object) -> None:
-        if not ballast and n_records(output) >= 3:
-            ballast.append(fill(small_disk))
-
-    limited = workflow.model_copy(update={"deployment": deployment})
-    with deployment.connect() as client, pytest.raises((SeisflowError, OSError), match="No space left"):
-        run_workflow(limited, client, tell)
-    assert ballast
-    ballast[0].unlink()
+    deployment = {"method": "local", "workers": 2, "dashboard_port": 0, "units_per_task": 1}
+    path = small_archive.workflow(output, deployment=deployment)
+    driver = start_driver(path, "slow")
+    wait_for(lambda: n_records(output) >= 3, "the first records")
+    ballast = fill(small_disk)
+    _, said = driver.communicate(timeout=120)
+    assert driver.returncode == 2, said
+    assert "No space left" in said
+    ballast.unlink()
     before = ledger_rows(Store(str(output)))
     assert set(before["status"]) <= {"ok", "empty", "failed"}, "no half record"
-    again = run_workflow(workflow)
+    again = run_workflow(load_workflow(path))
     assert again.exit_status == 0
     picking = counts(again)["picking"]
     assert sum(picking) == 8

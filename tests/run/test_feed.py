@@ -234,6 +234,24 @@ def test_a_scheduler_that_is_gone_does_not_stop_the_run(impatient: None) -> None
     assert store.written[-1]["stages"][0]["ok"] == 1000
 
 
+def test_a_scheduler_that_takes_the_place_of_a_lost_one_is_told(impatient: None) -> None:
+    def gone(*_: object) -> None:
+        raise OSError("the scheduler is gone")
+
+    heard: list[dict[str, Any]] = []
+    clients = [
+        SimpleNamespace(log_event=gone, nthreads=dict),
+        SimpleNamespace(log_event=lambda topic, said: heard.append(said), nthreads=dict),
+    ]
+    present = [clients[0]]
+    with Feed("study", MemoryStore(), lambda: present[0]) as feed:  # type: ignore[arg-type, return-value]
+        feed.update(counted(3))
+        time.sleep(0.01)
+        present[0] = clients[1]
+        feed.update(counted(1000))
+    assert heard[-1]["phase"] == "done"
+
+
 def test_a_scheduler_that_hangs_holds_up_neither_run_nor_store(
     impatient: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

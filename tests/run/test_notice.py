@@ -15,7 +15,7 @@ from seisflow.deploy.dask import Dask
 from seisflow.run import notice, run_workflow
 from seisflow.run.store import Store
 from tests.run import faulty
-from tests.run.clusters import cluster, wait_for
+from tests.run.clusters import cluster, start_driver, wait_for
 from tests.run.conftest import SmallArchive
 from tests.run.counting import ledger_rows
 from tests.run.test_resume import counts, tables
@@ -90,17 +90,6 @@ def test_a_worker_that_is_told_to_leave_ends_its_unit_and_hands_the_rest_back(
     assert tables(report) == tables(run_workflow(small_archive.load(tmp_path / "undisturbed")))
 
 
-DRIVER = """
-import sys
-from seisflow.run import dask_executor
-from tests.run import faulty
-dask_executor.run_task = faulty.told
-from seisflow.cli import main
-sys.argv = ["seisflow", "run", sys.argv[1]]
-main()
-"""
-
-
 def test_a_driver_that_is_told_to_stop_keeps_the_units_at_work(
     small_archive: SmallArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +98,7 @@ def test_a_driver_that_is_told_to_stop_keeps_the_units_at_work(
     monkeypatch.setenv("SEISFLOW_TEST_WORKER", "cpu-0")
     deployment = {"method": "local", "workers": 1, "dashboard_port": 0, "units_per_task": 4}
     path = small_archive.workflow(tmp_path / "run", deployment=deployment)
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(path)], stderr=subprocess.PIPE, text=True)
+    driver = start_driver(path, "told")
     wait_for((tmp_path / "begun").exists, "the first unit")
     driver.terminate()
     _, said = driver.communicate(timeout=120)

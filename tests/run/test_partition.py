@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from seisflow.deploy.dask import Dask
 from seisflow.run import run_workflow
 from tests.run import faulty
-from tests.run.clusters import Cluster, cluster, wait_for
+from tests.run.clusters import Cluster, cluster, start_driver, wait_for
 from tests.run.conftest import SmallArchive
 from tests.run.counting import ledger_rows, n_records
 from tests.run.test_resume import counts, tables
@@ -115,17 +114,6 @@ def test_a_worker_cut_off_amid_a_task_loses_and_doubles_nothing(
     assert tables(again) == undisturbed
 
 
-DRIVER = """
-import sys
-from seisflow.run import dask_executor
-from tests.run import faulty
-dask_executor.run_task = faulty.slow
-from seisflow.cli import main
-sys.argv = ["seisflow", "run", sys.argv[1]]
-main()
-"""
-
-
 @pytest.mark.parametrize("mended", [True, False], ids=["for a while", "for good"])
 def test_a_driver_cut_off_from_the_scheduler(
     island: Island,
@@ -140,12 +128,7 @@ def test_a_driver_cut_off_from_the_scheduler(
     apart.worker("near", "--host", HERE)
     deployment = {"method": "dask", "address": apart.address, "connect_s": 60.0 if mended else 10.0}
     path = archive.workflow(output, deployment=deployment | {"units_per_task": 1})
-    driver = subprocess.Popen(
-        [*island.inside, sys.executable, "-c", DRIVER, str(path)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | QUICKLY,
-    )
+    driver = start_driver(path, "slow", island.inside, **QUICKLY)
     wait_for(lambda: n_records(output) >= 3, "the first records")
     island.cut()
     if mended:

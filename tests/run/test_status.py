@@ -146,6 +146,23 @@ def test_a_living_driver_is_taken_at_its_word(tmp_path: Path) -> None:
     assert read_status(store).progress.phase == "stopped"
 
 
+def test_a_driver_that_has_not_spoken_yet_is_no_error(tmp_path: Path, finished: Store) -> None:
+    store = Store(str(tmp_path))
+    with pytest.raises(SeisflowError, match="there is no run"):
+        read_status(store)
+    with Lease(store):
+        found = read_status(store)
+        assert found.at_work
+        assert (found.progress.phase, counts(found)) == ("scanning", {})
+    said = finished.read_bytes(PROGRESS)
+    finished.delete(PROGRESS)
+    with Lease(finished):
+        found = read_status(finished)
+        assert (found.progress.phase, found.progress.error) == ("computing", "")
+        assert counts(found) == TRUE_COUNTS
+    finished.write_bytes(PROGRESS, said)
+
+
 def read_status_when_there(store: Store) -> Status:
     """Return the status; before the driver's first word an empty one."""
     try:
@@ -344,8 +361,10 @@ def test_status_knows_a_run_in_a_bucket(s3: Any, monkeypatch: pytest.MonkeyPatch
     with Lease(store), Feed("far", store) as feed:
         feed.update([StageTally("picking", total=10, ok=4)])
         steps: list[Status] = []
+        until_s = time.monotonic() + 60.0
 
         def pause(_: float) -> None:
+            assert time.monotonic() < until_s, "both counts"
             time.sleep(0.1)
             if counts(steps[-1]) == {"picking": (10, 4, 0, 6)}:
                 feed.update([StageTally("picking", total=10, ok=9)])
