@@ -60,7 +60,7 @@ def test_nothing_is_lost_or_doubled_at_midnight(tmp_path: Path, origin_s: float)
         uris = [str(path) for path in sorted((archive.folder / "sds").rglob(f"XX.{code}.*"))]
         wide = whole.widened(workflow.picking.margin_s)
         site = {"network": "XX", "station": code, "latitude": 0.0, "longitude": 0.0, "elevation_m": 0.0}
-        traces = read_traces(workflow.archive, uris, wide).stream
+        traces = read_traces(workflow.archive, uris, wide)
         uncut.append(
             pick_phases(prepare_waveforms(traces, workflow.preparation, wide, site), workflow.picking)
         )
