@@ -40,7 +40,7 @@ def fetch(
     remote = {uri: place for uri, place in places.items() if not place.is_local}
     if not remote:
         return {}
-    at_once = (options or {}).get("config_kwargs", {}).get("max_pool_connections", CONNECTIONS)
+    at_once = ((options or {}).get("config_kwargs") or {}).get("max_pool_connections", CONNECTIONS)
     with ThreadPoolExecutor(min(at_once, len(remote)), "seisflow-fetch") as pool:
         waiting = [pool.submit(Place.read_bytes, place) for place in remote.values()]
         try:

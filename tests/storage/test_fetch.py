@@ -50,7 +50,7 @@ def test_threads_of_a_process_share_the_bound(any_storm: Storm, contents: dict[s
 
 
 def test_the_default_is_bounded(any_storm: Storm, contents: dict[str, bytes]) -> None:
-    any_storm.latency_s = 0.1
+    any_storm.latency_s = 0.3
     assert fetch(list(contents), any_storm.server.storage_options) == contents
     assert any_storm.most_at_once == 16
 
