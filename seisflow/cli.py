@@ -188,8 +188,7 @@ def run(workflow: WorkflowFile, settings: Settings = None, as_json: AsJson = Fal
     page = report_run(loaded)
     _tell(done, workflow)
     typer.echo(f"tables: {done.tables}\nreport: {page}")
-    _tell_json(done, as_json)
-    raise typer.Exit(done.exit_status)
+    _finish(done, as_json)
 
 
 @app.command()
@@ -208,17 +207,13 @@ def ingest(
     from seisflow.run.ingest import ingest_archive
     from seisflow.run.progress import ProgressDisplay
 
-    loaded = _load(workflow, settings)
-    with (
-        _resumable(),
-        loaded.deployment.connect() as client,  # type: ignore[attr-defined]
-        ProgressDisplay(Console(stderr=True)) as progress,
-    ):
-        done = ingest_archive(loaded, to, client, progress.show, verify=verify)
+    loaded, console = _load(workflow, settings), Console(stderr=True)
+    connected = loaded.deployment.connect()  # type: ignore[attr-defined]
+    with _resumable(), connected as client, ProgressDisplay(console) as progress:
+        done = ingest_archive(loaded, to, client, progress.show, console.print, verify=verify)
     _tell(done, f"{workflow} --set output={done.store.root}")
     typer.echo(f"archive: {{method: zarr, root: {done.store.root.rpartition('/')[0]}}}")
-    _tell_json(done, as_json)
-    raise typer.Exit(done.exit_status)
+    _finish(done, as_json)
 
 
 def _tell(done: RunReport, where: object) -> None:
@@ -229,16 +224,16 @@ def _tell(done: RunReport, where: object) -> None:
         typer.secho(f"{len(done.failures)} failures; see: seisflow failures {where}", fg="yellow", err=True)
 
 
-def _tell_json(done: RunReport, as_json: bool) -> None:
-    """Print the counts of a run as one line of JSON, where that was asked for."""
+def _finish(done: RunReport, as_json: bool) -> NoReturn:
+    """Print the counts of a run as one line of JSON, where that was asked for, and end."""
     if as_json:
         stages = {
             s.name: {"computed": s.computed, "kept": s.kept, "failed": s.failed, "rows": s.n_rows}
             for s in done.stages
         }
-        typer.echo(
-            json.dumps({"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages})
-        )
+        counts = {"seconds": round(done.seconds, 2), "failures": len(done.failures), "stages": stages}
+        typer.echo(json.dumps(counts))
+    raise typer.Exit(done.exit_status)
 
 
 @app.command()

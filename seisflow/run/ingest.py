@@ -62,6 +62,7 @@ def ingest_archive(
     root: str,
     client: Client | None = None,
     show: Callable[[Snapshot], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
     *,
     verify: bool = False,
 ) -> RunReport:
@@ -80,6 +81,8 @@ def ingest_archive(
         Where to run; None runs everything in this process.
     show : callable, optional
         Given a snapshot now and then.
+    say : callable, optional
+        Given lines on what the archive fetches before the scan.
     verify : bool
         Whether to read all that is there of the period first: what is damaged or gone is ingested again.
 
@@ -103,7 +106,7 @@ def ingest_archive(
             void_damaged(
                 stage.target, Ledger(store, store.stage(stage.name, stage.fingerprint)), target.period
             )
-    return run_workflow(target, client, show=show, stages=[stage])
+    return run_workflow(target, client, show=show, say=say, stages=[stage])
 
 
 class Ingest(Stage):
