@@ -1,4 +1,6 @@
-"""How the header of a miniSEED record is laid out, versions 2 and 3: one record at a time, compiled.
+"""The headers of miniSEED records, versions 2 and 3, and the way from one to the next: compiled.
+
+All of it stands in one file, as what numba keeps compiled is made anew only when its own file changes.
 
 References
 ----------
@@ -13,14 +15,17 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["CODES_WIDTH", "FIELDS", "MORE", "NO_RECORD", "RECORD", "WRONG_CHECKSUM", "is_header", "parse"]
+__all__ = ["CODES_WIDTH", "DATA", "FIXED", "JUNK", "TRUNCATED", "UNSOUND", "walk"]
+
+DATA, JUNK, TRUNCATED, UNSOUND = 0, 1, 2, 3
+"""State of a row: a record; bytes that are none; a record that the file ends in; a wrong checksum."""
 
 NO_RECORD, RECORD, MORE, WRONG_CHECKSUM = 0, 1, 2, 3
-"""What `parse` finds: nothing, a record, the beginning of one, or one whose bytes were changed."""
+"""What `_parse` finds: nothing, a record, the beginning of one, or one whose bytes were changed."""
 
 LENGTH, START, N, DATA_AT, DATA_BYTES, ENCODING, LITTLE, CODES_AT, CODES_SIZE = range(9)
 FIELDS = 9
-"""Numbers that `parse` fills in, in the order of the names above."""
+"""Numbers that `_parse` fills in, in the order of the names above."""
 
 CODES_WIDTH = 64
 """Most bytes of a source identifier."""
@@ -88,7 +93,7 @@ def _since_1970(year: int, day: int, hour: int, minute: int, second: int) -> int
 
 
 @_jit
-def is_header(b: Any, at: int) -> bool:
+def _is_header(b: Any, at: int) -> bool:
     """Return whether the 48 bytes from `at` can begin a data record of miniSEED 2."""
     quality = b[at + 6]
     if quality != 68 and quality != 82 and quality != 81 and quality != 77:  # D R Q M
@@ -110,7 +115,7 @@ def is_header(b: Any, at: int) -> bool:
 
 
 @_jit
-def parse(b: Any, at: int, end: int, is_last: bool, fields: Any, rate_hz: Any) -> int:
+def _parse(b: Any, at: int, end: int, is_last: bool, fields: Any, rate_hz: Any) -> int:
     """Read the header at `at`; fill `fields` and ``rate_hz[0]`` and return what was found.
 
     `end` is how far the bytes go, `is_last` whether the file ends there.
@@ -119,7 +124,7 @@ def parse(b: Any, at: int, end: int, is_last: bool, fields: Any, rate_hz: Any) -
         return NO_RECORD if is_last else MORE
     if b[at] == 77 and b[at + 1] == 83 and b[at + 2] == 3:  # MS 3
         return _parse_3(b, at, end, is_last, fields, rate_hz)
-    if not is_header(b, at):
+    if not _is_header(b, at):
         return NO_RECORD
     little = not _is_date(_u16(b, at + 20, False), _u16(b, at + 22, False))
     fields[N] = _u16(b, at + 30, little)
@@ -188,7 +193,7 @@ def _length_2(b: Any, at: int, end: int, is_last: bool, fields: Any) -> int:
             break
         after = at + length
         is_end = is_last and after == end and not fields[LENGTH]
-        if is_end or (after + FIXED <= end and is_header(b, after)):
+        if is_end or (after + FIXED <= end and _is_header(b, after)):
             fields[LENGTH] = length
             break
     data_at = fields[DATA_AT]
@@ -222,3 +227,111 @@ def _parse_3(b: Any, at: int, end: int, is_last: bool, fields: Any, rate_hz: Any
         byte = np.uint8(0) if at + 28 <= i < at + 32 else b[i]
         crc = _CRC[(crc ^ byte) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
     return RECORD if (crc ^ np.uint32(0xFFFFFFFF)) == _u32(b, at + 28, True) else WRONG_CHECKSUM
+
+
+@_jit
+def walk(
+    b: Any,
+    at: int,
+    offset: int,
+    is_last: bool,
+    rows: Any,
+    codes: Any,
+    sizes: Any,
+    rates_hz: Any,
+    encodings: Any,
+    reached_ns: Any,
+    n_streams: int,
+) -> tuple[int, int, int, bool]:
+    """Fill rows from `at` on; stop at the end, at an unfinished record, or when the streams are full."""
+    fields, rate_hz = np.zeros(FIELDS, np.int64), np.zeros(1)
+    n_rows, stream, end = 0, 0, len(b)
+    while at < end:
+        found = _parse(b, at, end, is_last, fields, rate_hz)
+        if found == MORE and not is_last:
+            break
+        row = rows[n_rows]
+        row.offset, row.at, row.state, row.n, row.stream = offset + at, at, JUNK, 0, -1
+        if found == RECORD:
+            stream = _stream_of(b, fields, rate_hz[0], codes, sizes, rates_hz, encodings, n_streams, stream)
+            if stream == len(sizes):
+                return n_rows, at, n_streams, True
+            _fill(row, fields, stream, rate_hz[0], reached_ns, stream == n_streams)
+            n_streams = max(n_streams, stream + 1)
+        elif found == MORE:
+            row.length, row.state = end - at, TRUNCATED
+        elif found == WRONG_CHECKSUM and _continues(b, at + fields[LENGTH], end):
+            row.length, row.state = fields[LENGTH], UNSOUND
+        else:
+            row.length = _next_record(b, at + 1, end, is_last, fields, rate_hz) - at
+        at += row.length
+        n_rows += 1
+    return n_rows, at, n_streams, False
+
+
+@_jit
+def _next_record(b: Any, at: int, end: int, is_last: bool, fields: Any, rate_hz: Any) -> int:
+    """Return where the next record begins, or may begin when there are more bytes."""
+    for i in range(at, end - FIXED + 1):
+        quality = b[i + 6]
+        is_2 = (quality == 68 or quality == 82 or quality == 81 or quality == 77) and (
+            b[i + 7] == 32 or b[i + 7] == 0
+        )
+        is_3 = b[i] == 77 and b[i + 1] == 83 and b[i + 2] == 3
+        if (is_2 or is_3) and _parse(b, i, end, is_last, fields, rate_hz) in (
+            RECORD,
+            MORE,
+            WRONG_CHECKSUM,
+        ):
+            return i
+    return end if is_last else max(at, end - FIXED + 1)
+
+
+@_jit
+def _continues(b: Any, at: int, end: int) -> bool:
+    """Return whether a record of version 3, or the end of the file, stands here."""
+    return at == end or (at + 3 <= end and b[at] == 77 and b[at + 1] == 83 and b[at + 2] == 3)
+
+
+@_jit
+def _stream_of(
+    b: Any,
+    fields: Any,
+    rate_hz: float,
+    codes: Any,
+    sizes: Any,
+    rates_hz: Any,
+    encodings: Any,
+    n_streams: int,
+    latest: int,
+) -> int:
+    """Return the number of the stream of a record, looked for from the latest on; a new one is noted."""
+    at, size = fields[CODES_AT], fields[CODES_SIZE]
+    for step in range(n_streams):
+        i = (latest + step) % n_streams
+        if rates_hz[i] != rate_hz or encodings[i] != fields[ENCODING] or sizes[i] != size:
+            continue
+        is_same = True
+        for j in range(size):
+            if codes[i, j] != b[at + j]:
+                is_same = False
+                break
+        if is_same:
+            return i
+    if n_streams < len(sizes):
+        rates_hz[n_streams], encodings[n_streams] = rate_hz, fields[ENCODING]
+        sizes[n_streams] = size
+        codes[n_streams, :size] = b[at : at + size]
+    return n_streams
+
+
+@_jit
+def _fill(row: Any, fields: Any, stream: int, rate_hz: float, reached_ns: Any, is_new: bool) -> None:
+    row.length, row.start_ns, row.n = fields[LENGTH], fields[START], fields[N]
+    row.data_at, row.data_bytes = fields[DATA_AT], fields[DATA_BYTES]
+    row.encoding, row.is_little = fields[ENCODING], fields[LITTLE]
+    row.stream, row.state, row.jump_ns = stream, DATA, 0
+    if not is_new:
+        row.jump_ns = row.start_ns - reached_ns[stream]
+    span_ns = np.int64(np.rint(row.n * 1e9 / rate_hz)) if rate_hz > 0.0 else 0
+    reached_ns[stream] = row.start_ns + span_ns
