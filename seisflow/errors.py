@@ -100,22 +100,22 @@ class StoreError(SeisflowError, OSError):
 class CorruptPartError(StoreError):
     """A file of a run is damaged or gone: what it held must be computed again.
 
-    A unit that meets one below fails for no fault of its own. The driver drops the units of that
-    part from its view of the ledger, computes them again, and then this one.
+    A unit below that meets some fails for no fault of its own. The driver drops the units of those
+    parts from its view of the ledger, computes them again, and then this one.
 
     Parameters
     ----------
     message : str
-    part : str
-        Name of the part, '' for another file.
+    *parts : str
+        Names of the parts; none for another file.
     """
 
-    def __init__(self, message: str, part: str = "") -> None:
+    def __init__(self, message: str, *parts: str) -> None:
         super().__init__(message)
-        self.part = part
+        self.parts = parts
 
-    def __reduce__(self) -> tuple[type[CorruptPartError], tuple[str, str]]:
-        return type(self), (str(self), self.part)
+    def __reduce__(self) -> tuple[type[CorruptPartError], tuple[str, ...]]:
+        return type(self), (str(self), *self.parts)
 
 
 class DeploymentError(SeisflowError, RuntimeError):

@@ -27,7 +27,14 @@ from seisflow.archive.zarr_layout import (
 from seisflow.errors import ArchiveError
 from seisflow.keys import DAY, Period, StationDay
 from seisflow.run.parts import Parts
-from seisflow.run.stages import CHANNEL_MB, MB_PER_BYTE, PROCESS_MB, Outcome, Stage
+from seisflow.run.stages import (
+    DECODING_BYTES,
+    FASTEST_HZ,
+    LEAST_BYTES_PER_SAMPLE,
+    PROCESS_MB,
+    Outcome,
+    Stage,
+)
 from seisflow.run.store import Store
 from seisflow.run.units import Source
 from seisflow.run.workflow import RunReport, run_workflow
@@ -113,7 +120,9 @@ class Ingest(Stage):
 
     def memory_mb(self, unit: Unit) -> float:
         """Return an estimate of the peak memory from the bytes that are decoded, MB."""
-        return PROCESS_MB + unit.n_channels * CHANNEL_MB + unit.n_bytes * MB_PER_BYTE
+        seconds = unit.window.duration_s + 2.0 * self.reach_s
+        samples = min(unit.n_bytes / LEAST_BYTES_PER_SAMPLE, unit.n_channels * FASTEST_HZ * seconds)
+        return PROCESS_MB + samples * DECODING_BYTES / 1e6
 
     def compute(
         self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]

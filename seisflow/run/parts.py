@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from seisflow.run.units import Source
 
 __all__ = ["Parts"]
+
+READERS = 8
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,28 @@ class Parts:
         Raises
         ------
         CorruptPartError
-            If a part is damaged or gone; it names the part.
+            If parts are damaged or gone; it names them all.
         """
         by_part: dict[str, list[str]] = {}
         for source in sources:
             by_part.setdefault(source.part, []).append(source.unit)
-        tables = [schema.empty_table()]
-        for part, units in by_part.items():
-            if part:
-                rows = _chosen(self._table(part, table), units, window)
-                tables.append(rows.select(schema.names).cast(schema))
-        found: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        by_part.pop("", None)
+
+        def chosen(part: str) -> pa.Table | CorruptPartError:
+            try:
+                rows = _chosen(self._table(part, table), by_part[part], window)
+            except CorruptPartError as error:
+                return error
+            return rows.select(schema.names).cast(schema)
+
+        with ThreadPoolExecutor(READERS) as pool:  # whole parts are in memory in this number at most
+            read = list(pool.map(chosen, by_part))
+        damaged = [error for error in read if isinstance(error, CorruptPartError)]
+        if damaged:
+            raise CorruptPartError(
+                "; ".join(map(str, damaged)), *chain.from_iterable(e.parts for e in damaged)
+            )
+        found: pd.DataFrame = pa.concat_tables([schema.empty_table(), *read]).to_pandas()
         return found
 
     def verify(self, part: str, tables: Iterable[str]) -> None:

@@ -118,7 +118,8 @@ def _write_month(
             try:
                 found = parts.read(table, schema, sources)
             except CorruptPartError as error:
-                void_part(stage.ledger, month, error.part, order)
+                for part in error.parts:
+                    void_part(stage.ledger, month, part, order)
                 raise
             if len(found):
                 writer.write_table(to_arrow(found.sort_values(ORDER[table]), schema))

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Association", "Location", "Outcome", "Picking", "Stage", "stages_of"]
 
-# Peak memory of a worker process, measured; see docs/running.md.
-PROCESS_MB = 350.0
-CHANNEL_MB = 20.0
-MB_PER_BYTE = 15e-6
+# Peak memory of a worker process, measured (docs/running.md): of the process itself, then for each
+# sample while it is decoded and prepared, and while it is picked.
+PROCESS_MB = 400.0
+DECODING_BYTES, PICKING_BYTES = 12.0, 40.0
+LEAST_BYTES_PER_SAMPLE = 0.7  # Steim2 of a quiet station
+FASTEST_HZ = 250.0  # of the bands that are recorded continuously
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,17 @@ class Picking(Stage):
         return self.workflow.archive.fetch(job.unit.uris)
 
     def memory_mb(self, unit: Unit) -> float:
-        """Return an estimate of the peak memory from the bytes that are decoded, MB."""
-        return PROCESS_MB + unit.n_channels * CHANNEL_MB + unit.n_bytes * MB_PER_BYTE
+        """Return an estimate of the peak memory: that of decoding, or that of picking, MB.
+
+        The rate of the recording is not known before it is read; what the files can hold at most is.
+        """
+        seconds = unit.window.duration_s + 2.0 * self.reach_s
+        best_band = unit.n_bytes * min(1.0, 3.0 / max(unit.n_channels, 1))
+        recorded = min(best_band / LEAST_BYTES_PER_SAMPLE, 3.0 * FASTEST_HZ * seconds)
+        rate_hz = self.workflow.preparation.sampling_rate_hz
+        picked = recorded if rate_hz is None else 3.0 * rate_hz * seconds
+        contents = 2.0 * unit.n_bytes if any("://" in uri for uri in unit.uris) else 0.0
+        return PROCESS_MB + (max(recorded * DECODING_BYTES, picked * PICKING_BYTES) + contents) / 1e6
 
     def compute(
         self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
@@ -168,8 +179,9 @@ class Picking(Stage):
         if preparation.remove_response != "none":
             inventory = workflow.stations.responses(site["network"], site["station"])
         waveforms = prepare_waveforms(traces, preparation, wide, site, inventory)
-        picks = pick_phases(waveforms, workflow.picking, key.window)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
+        del traces, contents  # as large as the dataset
+        picks = pick_phases(waveforms, workflow.picking, key.window)
         return Outcome(
             {"picks": picks, "availability": _availability(waveforms, key.window)}, "; ".join(notes)
         )

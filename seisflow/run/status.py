@@ -153,7 +153,7 @@ def _from_ledger(store: Store, said: Snapshot | None) -> Snapshot:
 
 def _count(tally: StageTally, rows: pd.DataFrame) -> None:
     """Add rows of the ledger to a tally."""
-    states = Counter(rows["status"])
+    states = Counter(rows["status"].tolist())
     tally.ok += states["ok"]
     tally.empty += states["empty"]
     tally.failed += states["failed"]
@@ -165,11 +165,10 @@ def _count(tally: StageTally, rows: pd.DataFrame) -> None:
 
 def _count_stations(tally: StageTally, rows: pd.DataFrame) -> None:
     """Add the seconds of station-days, by station, to a tally."""
-    stations = rows["unit"].str.extract(r"^([^.]*\.[^.]*)\.", expand=False)
-    costs = rows["seconds"].groupby(stations).agg(["count", "sum"])
-    for name, units, seconds in costs.itertuples():
-        before, spent_s = tally.stations.get(name, (0, 0.0))
-        tally.stations[name] = before + units, spent_s + seconds
+    for unit, seconds in zip(rows["unit"].tolist(), rows["seconds"].tolist(), strict=True):
+        station = ".".join(unit.split(".", 2)[:2])
+        units, spent_s = tally.stations.get(station, (0, 0.0))
+        tally.stations[station] = units + 1, spent_s + seconds
 
 
 def _rows(store: Store) -> Iterator[pd.DataFrame]:
@@ -188,7 +187,8 @@ def _planned_rows(store: Store, about: dict[str, Any]) -> Iterator[tuple[str, pd
     for month, units in _planned_units(store):
         for name, ledger in ledgers.items():
             rows = ledger.table(month)
-            yield name, rows[rows["unit"].isin(units)]
+            planned = np.array([unit in units for unit in rows["unit"].tolist()], bool)
+            yield name, rows[planned]
 
 
 def _planned_units(store: Store) -> Iterator[tuple[str, set[str]]]:

@@ -113,7 +113,7 @@ class _Batch:
             outcome = self.stage.compute(job, self.stations, self.above, contents())
             found = _success(outcome, self.stage, self.name)
         except CorruptPartError as error:
-            self.result.corrupt.append(Corrupt(job, (error.part,), f"{type(error).__name__}: {error}"))
+            self.result.corrupt.append(Corrupt(job, error.parts, f"{type(error).__name__}: {error}"))
             return
         except Exception as error:
             found = _failure(error)

@@ -14,7 +14,7 @@ from tests.run.conftest import SmallArchive
 from tests.run.test_resume import counts, tables
 
 MakeArchive = Callable[[int], SmallArchive]
-OTHER = {"method": "pyocto", "p_tolerance_s": 0.9}
+OTHER = {"method": "pyocto", "tolerance_s": 0.9}
 
 
 def flip(part: Path) -> None:

@@ -130,7 +130,7 @@ def test_every_changed_byte_is_seen(tmp_path: Path) -> None:
         store.write_bytes(key, bytes(damaged))
         with pytest.raises(CorruptPartError, match="is damaged") as caught:
             parts.read("picks", PICKS, sources("part", "a"))
-        assert caught.value.part == "part"
+        assert caught.value.parts == ("part",)
     store.write_bytes(key, whole)
     assert len(parts.read("picks", PICKS, sources("part", "a"))) == 200
 
@@ -153,8 +153,17 @@ def test_a_part_that_is_gone_says_so_and_tells_which(each_store: Store) -> None:
     with pytest.raises(CorruptPartError, match=r"part\.picks\.parquet is gone, though the ledger") as caught:
         parts.read("picks", PICKS, sources("part", "a"))
     sent = pickle.loads(pickle.dumps(caught.value))
-    assert (sent.part, str(sent)) == ("part", str(caught.value))
+    assert (sent.parts, str(sent)) == (("part",), str(caught.value))
     assert not sent.permanent
+
+
+def test_all_damaged_parts_are_named_at_once(tmp_path: Path) -> None:
+    """A unit that reads a hundred parts of a lost disk must not be tried a hundred times."""
+    parts = Parts(Store(str(tmp_path)), FOLDER)
+    parts.write("whole", "picks", {"a": picks("A")}, PICKS)
+    with pytest.raises(CorruptPartError) as caught:
+        parts.read("picks", PICKS, [Source("a", part) for part in ("one", "whole", "two")])
+    assert caught.value.parts == ("one", "two")
 
 
 @settings(max_examples=60)
