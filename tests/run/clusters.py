@@ -96,7 +96,8 @@ class Cluster:
         """Start a worker of one thread with the preload and wait until it is registered."""
         process = self.start(
             name,
-            *("worker", self.address, "--name", name, "--nthreads", "1", "--no-dashboard", *PRELOAD),
+            *("worker", self.address, "--name", name, "--nthreads", "1", *PRELOAD),
+            *("--host", self.host, "--dashboard-address", "127.0.0.1:0"),
             *("--local-directory", str(self.folder / name), *arguments),
             inside=inside,
         )

@@ -99,7 +99,7 @@ def test_a_worker_cut_off_amid_a_task_loses_and_doubles_nothing(
             (tmp_path / "open").touch()
 
     with deployment.connect() as client:
-        apart.worker("near", "--host", HERE)
+        apart.worker("near")
         report = run_workflow(workflow, client, tell)
     assert (tmp_path / "cut").exists()
     wait_for((tmp_path / "written").exists, "the worker that is cut off to write its task")
@@ -125,7 +125,7 @@ def test_a_driver_cut_off_from_the_scheduler(
     """It connects anew and goes on; where it can not, it ends with a word and the next run goes on."""
     archive = make_archive(4)
     output = tmp_path / "run"
-    apart.worker("near", "--host", HERE)
+    apart.worker("near")
     deployment = {"method": "dask", "address": apart.address, "connect_s": 60.0 if mended else 10.0}
     path = archive.workflow(output, deployment=deployment | {"units_per_task": 1})
     driver = start_driver(path, "slow", island.inside, **QUICKLY)

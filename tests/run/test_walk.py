@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -198,3 +200,29 @@ def test_months_are_compacted_when_they_are_settled(tmp_path: Path, monkeypatch:
     compacted.clear()
     execute(make_plan(plan.workflow), Imagined(), lambda tally: None, order=2000)
     assert not compacted, "where nothing was computed nothing is compacted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_driver_that_is_told_to_stop_takes_in_what_is_in_flight(tmp_path: Path, number: int) -> None:
+    plan = planned(tmp_path, days=20, n_stations=3)
+    executor = Imagined(4)
+    before = signal.getsignal(number)
+    told: list[int] = []
+
+    def tell(tally: Tally) -> None:
+        told.append(sum(stage.settled for stage in tally))
+        if len(told) == 5:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, executor, tell)
+    assert executor.stopped
+    assert executor.free(plan.stages[0].stage) == 0
+    assert signal.getsignal(number) == before
+    submitted = sum(len(jobs) for _, jobs in executor.batches)
+    assert sum(executor.computed.values()) == submitted < 100, "what was begun has ended"
+    again = Imagined(4)
+    again.computed = executor.computed
+    execute(make_plan(plan.workflow), again, lambda tally: None, order=2000)
+    assert len(executor.computed) == 100
+    assert set(executor.computed.values()) == {1}
