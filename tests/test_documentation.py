@@ -45,3 +45,12 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
     missing = [link for link in links if not link.startswith(generated) and not (page.parent / link).exists()]
     assert not missing
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    promised = re.findall(r"`(tests/[\w/]+\.py)((?:::\w+)+)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert promised
+    for path, names in promised:
+        text = (ROOT / path).read_text()
+        for name in names.split("::")[1:]:
+            assert re.search(rf"(def|class) {name}\b", text), f"{path}{names}"
