@@ -54,6 +54,7 @@ def install(then: Callable[[], None]) -> None:
     """Give notice to all runs on SIGTERM, then call `then`; for the main thread of a worker process."""
 
     def on_sigterm(number: int, frame: object) -> None:
+        """Give notice and go on with what the process does then."""
         give()
         then()
 

@@ -75,6 +75,7 @@ class Parts:
         by_part.pop("", None)
 
         def chosen(part: str) -> pa.Table | CorruptPartError:
+            """Return the rows of one part, or what is wrong with it."""
             try:
                 rows = _chosen(self._table(part, table), by_part[part], window)
             except CorruptPartError as error:

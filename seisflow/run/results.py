@@ -176,6 +176,7 @@ def read_catalog(folder: str | Path, storage_options: Mapping[str, Any] | None =
     store = Store(str(folder), storage_options or {})
 
     def read(key: str, schema: pa.Schema) -> pd.DataFrame:
+        """Return a table that may be absent."""
         return store.read_table(key, schema) if store.exists(key) else empty(schema)
 
     return Catalog(

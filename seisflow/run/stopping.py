@@ -24,6 +24,7 @@ def stopping(stop: Callable[[], None]) -> Iterator[threading.Event]:
         return
 
     def on_signal(number: int, frame: object) -> None:
+        """Stop; at the second signal, at once."""
         if stopped.is_set():
             raise KeyboardInterrupt
         stopped.set()
