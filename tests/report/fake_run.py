@@ -174,7 +174,9 @@ def fake_ledger(stations: pd.DataFrame, period: Period, seed: int = 4) -> pd.Dat
     units += [("location", f"network.{day}", 7.5, 380.0) for day in days]
     ledger = pd.DataFrame(units, columns=["stage", "unit", "seconds", "peak_memory_mb"])
     ledger["seconds"] *= rng.lognormal(0, 0.3, len(ledger))
-    ledger = ledger.assign(status="ok", reason="", inputs="0", part="part-0", checksum="0", attempts=1)
+    ledger = ledger.assign(
+        status="ok", reason="", inputs="0", part="part-0", checksum="0", attempts=1, order=1001
+    )
     ledger["n_rows"] = rng.integers(50, 300, len(ledger))
     ledger["finished"] = pd.Timestamp("2026-03-02T09:00:00", tz="UTC") + pd.to_timedelta(
         ledger["seconds"].cumsum() / 2, unit="s"

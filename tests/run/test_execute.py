@@ -84,7 +84,7 @@ def test_progress_is_a_line_with_counts_and_reasons_where_there_is_no_terminal(
     written = io.StringIO()
     workflow = small_archive.load(tmp_path / "run", stations={"inventory": str(stations)})
     with ProgressDisplay(Console(file=written, width=200)) as progress:
-        report = run_workflow(workflow, None, progress.update)
+        report = run_workflow(workflow, show=progress.show)
     assert report.exit_status == 1
     last = written.getvalue().splitlines()[-1]
     assert "picking 8/8" in last

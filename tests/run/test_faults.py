@@ -37,7 +37,7 @@ def seisflow(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchive], tmp_path: Path) -> None:
     archive = make_archive(6)
     output = tmp_path / "killed"
-    deployment = {"method": "local", "workers": 1, "dashboard_port": 0}
+    deployment = {"method": "local", "workers": 1, "dashboard_port": 0, "units_per_task": 1}
     path = archive.workflow(output, deployment=deployment)
     driver = subprocess.Popen(
         [sys.executable, "-m", "seisflow.cli", "run", str(path)],
@@ -107,12 +107,12 @@ def test_an_error_that_passes_is_tried_again_alone(
 
     compute, seen = stages.Picking.compute, []
 
-    def flaky(self, job, sites, parts):  # type: ignore[no-untyped-def]
+    def flaky(self, job, *rest):  # type: ignore[no-untyped-def]
         if job.unit.name == "XX.CCC.2020-01-01":
             seen.append(job.attempt)
             if job.attempt == 1:
                 raise OSError("the disk hiccups")
-        return compute(self, job, sites, parts)
+        return compute(self, job, *rest)
 
     monkeypatch.setattr(stages.Picking, "compute", flaky)
     report = run_workflow(small_archive.load(tmp_path / "run"))
@@ -129,10 +129,10 @@ def test_an_error_that_stays_is_recorded_and_the_run_goes_on(
 
     compute = stages.Picking.compute
 
-    def broken(self, job, sites, parts):  # type: ignore[no-untyped-def]
+    def broken(self, job, *rest):  # type: ignore[no-untyped-def]
         if job.unit.name == "XX.CCC.2020-01-01":
             raise RuntimeError("no good")
-        return compute(self, job, sites, parts)
+        return compute(self, job, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(stages.Picking, "compute", broken)
@@ -161,7 +161,8 @@ def make_messy(archive: SmallArchive) -> None:
     gappy = next(path for path in files if "DDD..HHZ" in path.name)
     day = obspy.read(str(gappy))[0]
     start = day.stats.starttime - 6 * 3600
-    pieces = [obspy.Trace(np.arange(40, dtype=np.int32) % 7, day.stats.copy()) for _ in range(5000)]
+    codes = {name: day.stats[name] for name in ("network", "station", "channel", "sampling_rate")}
+    pieces = [obspy.Trace(np.arange(40, dtype=np.int32) % 7, codes) for _ in range(5000)]
     for number, piece in enumerate(pieces):
         piece.stats.starttime = start + 8.0 * 3600 + 2.0 * number
     obspy.Stream([day, *pieces]).write(str(gappy), format="MSEED", reclen=512, encoding="INT32")
