@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from pydantic_core import from_json
 
 from seisflow.archive.shards import Shard, decode_samples, encode_samples
 from seisflow.archive.zarr_layout import DOCUMENT
@@ -138,7 +137,7 @@ class Document:
                 f"{uri}/{DOCUMENT} is damaged, or is not as seisflow ingest wrote it; "
                 "ingest with --verify again"
             )
-        document = from_json(content)
+        document = json.loads(content)
         self.attributes: dict[str, Any] = document["attributes"]
         known = self.attributes["seisflow_format"]
         if known != FORMAT:
