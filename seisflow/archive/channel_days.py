@@ -77,8 +77,7 @@ def encode_channel(
         "lengths": channel.lengths.tolist(),
         "sources": list(sources),
         "problems": list(problems),
-        "chunk_bytes": list(shard.chunk_bytes),
-        "chunk_crc32c": list(shard.chunk_crc32c),
+        "chunks": shard.chunks,
     }
     n_samples, n_chunk = len(channel.samples), shard.chunk_samples
     document: dict[str, Any] = {
@@ -143,7 +142,7 @@ class Document:
         known = self.attributes["seisflow_format"]
         if known != FORMAT:
             raise ArchiveError(f"{uri} has the format {known}, this seisflow reads {FORMAT}; update seisflow")
-        self.shard = Shard.of_array(document, self.attributes["chunk_bytes"], self.attributes["chunk_crc32c"])
+        self.shard = Shard.of_array(document, self.attributes["chunks"])
         self.problems: list[str] = self.attributes["problems"]
 
     @property
@@ -176,11 +175,12 @@ class Document:
             If the shard is damaged, or not the one this document was written for.
         """
         whole = self.header
-        skip, stop = (_samples_before(time, whole) for time in (window.start, window.end))
+        skip, stop = _samples_before(np.array([window.start, window.end]), whole)
         is_in = stop > skip
         if not is_in.any():
             return None
-        first, last = (whole.offsets[is_in] + edge[is_in] for edge in (skip, stop))
+        offsets = whole.offsets[is_in]
+        first, last = offsets + skip[is_in], offsets + stop[is_in]
         elapsed_ns = np.rint(skip[is_in] / (whole.rate_hz * 1e-9)).astype(np.int64)
         return whole._replace(
             starts_ns=whole.starts_ns[is_in] + elapsed_ns,
@@ -189,14 +189,14 @@ class Document:
         )
 
 
-def _samples_before(time: np.datetime64, channel: ChannelTraces) -> NDArray[np.int64]:
-    """Return how many samples of each trace lie before an instant.
+def _samples_before(times: NDArray[np.datetime64], channel: ChannelTraces) -> NDArray[np.int64]:
+    """Return how many samples of each trace lie before some instants, shape (instants, traces).
 
     Rounded up, but not for the rounding error of a whole number; just as miniSEED is cut.
     """
-    elapsed_ns = int(time.astype("int64")) - channel.starts_ns
+    elapsed_ns = times.astype("datetime64[ns]").view(np.int64)[:, None] - channel.starts_ns
     counts = np.ceil(elapsed_ns * (channel.rate_hz * 1e-9) - 1e-6)
-    within: NDArray[np.int64] = np.clip(counts, 0, channel.lengths).astype(np.int64)
+    within: NDArray[np.int64] = np.minimum(np.maximum(counts, 0), channel.lengths).astype(np.int64)
     return within
 
 

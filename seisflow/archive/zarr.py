@@ -113,11 +113,9 @@ class Zarr(Archive):
         ArchiveError
             If something is damaged, is missing, or can not be read.
         """
-        arrays = [
-            _Array(uri, open_place(uri, self.storage_options, self.patience_s), contents or {})
-            for uri in dict.fromkeys(uris)
-        ]
-        is_remote = any(not array.place.is_local for array in arrays)
+        root = open_place(self.root, self.storage_options, self.patience_s)
+        arrays = [_Array(uri, root.at(uri), contents or {}) for uri in dict.fromkeys(uris)]
+        is_remote = not root.is_local
         n_threads = min(THREADS, len(os.sched_getaffinity(0))) if window.duration_s > LONG_S else 1
         documents = _concurrently(_Array.document, arrays, REQUESTS if is_remote else 1)
         pairs = list(zip(arrays, documents, strict=True))

@@ -7,7 +7,8 @@ and is written again. The manifest of what must be there is the driver's, at the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -49,6 +50,7 @@ from seisflow.waveforms import Preparation
 if TYPE_CHECKING:
     from distributed import Client
 
+    from seisflow.keys import Window
     from seisflow.run.plan import Plan
     from seisflow.run.snapshot import Snapshot
     from seisflow.run.units import Job, Unit
@@ -131,6 +133,10 @@ class Ingest(Stage):
         """The Zarr store."""
         return Store(self.workflow.output.removesuffix(f"/{RUN}"), self.workflow.storage_options)
 
+    def is_remote(self, job: Job) -> bool:
+        """Return whether a file of a station-day lies on no local disk."""
+        return any("://" in uri for uri in job.unit.uris)
+
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the files of a station-day, where they lie on no local disk."""
         return self.workflow.archive.fetch(job.unit.uris)
@@ -139,7 +145,8 @@ class Ingest(Stage):
         """Return an estimate of the peak memory from the bytes that are decoded, MB."""
         seconds = unit.window.duration_s + 2.0 * self.reach_s
         samples = min(unit.n_bytes / LEAST_BYTES_PER_SAMPLE, unit.n_channels * FASTEST_HZ * seconds)
-        return PROCESS_MB + samples * DECODING_BYTES / 1e6
+        contents = 2.0 * unit.n_bytes if any("://" in uri for uri in unit.uris) else 0.0
+        return PROCESS_MB + (samples * DECODING_BYTES + contents) / 1e6
 
     def compute(
         self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
@@ -148,6 +155,8 @@ class Ingest(Stage):
         key, archive = job.unit.key, self.workflow.archive
         assert isinstance(key, StationDay)
         read = {uri: archive.read([uri], key.window, contents) for uri in job.unit.uris}
+        for uri, traces in read.items():
+            traces.problems.extend(_left_out(job.unit, uri, partial(archive.read, [uri], contents=contents)))
         table = write_station_day(self.target, key, read)
         return Outcome(
             {"ingested": table}, "; ".join(line for traces in read.values() for line in traces.problems)
@@ -242,6 +251,18 @@ def _within(workflow: Workflow, root: str) -> Workflow:
     alone = {"preparation": Preparation(), "association": None, "location": None}
     output = f"{Store(root).root}/{RUN}"
     return workflow.model_copy(update={"period": whole, "output": output} | alone)
+
+
+def _left_out(unit: Unit, uri: str, read: Callable[[Window], Traces]) -> Iterator[str]:
+    """Yield a line for each day beside a station-day whose samples a file holds and no unit ingests."""
+    assert isinstance(unit.key, StationDay)
+    for window in unit.unread:
+        own = [
+            c for c in read(window).channels if (c.network, c.station) == (unit.key.network, unit.key.station)
+        ]
+        if own:
+            n, day = sum(len(channel.samples) for channel in own), window.start.astype("datetime64[D]")
+            yield f"{uri}: {n} samples lie on {day}, a day without a file of its own; they are not ingested"
 
 
 def _arrays(read: Mapping[str, Traces], key: StationDay) -> dict[str, list[tuple[str, ChannelTraces]]]:

@@ -76,12 +76,25 @@ class StationDays:
         before, own, after = (
             block.get(number, {}) if number in touched else {} for number in (day - 1, day, day + 1)
         )
+        beside = [
+            (files, Window.of_day(window.start + step))
+            for number, files, step in ((day - 1, before, -DAY), (day + 1, after, DAY))
+            if number in touched
+        ]
         return [
-            self._unit(StationDay(*code, window), before.get(code, NONE), files, after.get(code, NONE))
+            self._unit(
+                StationDay(*code, window),
+                before.get(code, NONE),
+                files,
+                after.get(code, NONE),
+                tuple(other for there, other in beside if code not in there),
+            )
             for code, files in own.items()
         ]
 
-    def _unit(self, key: StationDay, before: _Files, own: _Files, after: _Files) -> Unit:
+    def _unit(
+        self, key: StationDay, before: _Files, own: _Files, after: _Files, unread: tuple[Window, ...]
+    ) -> Unit:
         """Return a station-day; a file that spans midnight is read once."""
         uris = tuple(dict.fromkeys((*before.uris, *own.uris, *after.uris)))
         labels = dict.fromkeys((*before.labels, *own.labels, *after.labels))
@@ -91,6 +104,7 @@ class StationDays:
             inputs=digest((self.responses, *labels)),
             n_bytes=before.n_bytes + own.n_bytes + after.n_bytes,
             n_channels=max(len(own.uris), 3 * own.channel_groups),
+            unread=unread,
         )
 
     @cached_property

@@ -35,6 +35,9 @@ class Unit:
         Size of these files.
     n_channels : int
         Channels that lie in them, at most.
+    unread : tuple of Window
+        Days beside it, within reach, of which the archive names no file of the station: no unit reads
+        what lies there.
     """
 
     key: StationDay | NetworkDay
@@ -42,6 +45,7 @@ class Unit:
     inputs: str = ""
     n_bytes: int = 0
     n_channels: int = 0
+    unread: tuple[Window, ...] = ()
 
     @cached_property
     def name(self) -> str:

@@ -96,6 +96,33 @@ def test_any_window_around_midnight_is_that_of_the_miniseed(
     assert samples_of(store, window) == samples_of(miniseed, window)
 
 
+@pytest.mark.parametrize(
+    ("start", "day"), [("2020-01-02T23:59:50", "2020-01-03"), ("2020-01-01T23:59:50", "2020-01-01")]
+)
+def test_samples_on_a_day_without_a_file_are_missed_aloud(tmp_path: Path, start: str, day: str) -> None:
+    """The file is named after 2020-01-02; half of its 20 s lie on a day that no file is named after."""
+    sds = tmp_path / "sds"
+    write_channel(sds, "AAA", "Z", np.datetime64(start, "ns"), np.arange(500, dtype=np.int32))
+    (path,) = sds.rglob("XX.*")
+    path.rename(path.with_name("XX.AAA..HHZ.D.2020.002"))
+    write_tables(tmp_path)
+    workflow, root = SmallArchive(tmp_path, 3).load(tmp_path / "run"), str(tmp_path / "store")
+    report = ingest_archive(workflow, root)
+    ingested = report.store.read_table("tables/ingested.parquet", Ingest.schemas["ingested"])
+    line = f"XX.AAA..HHZ.D.2020.002: 250 samples lie on {day}, a day without a file of its own"
+    assert ingested["n_samples"].tolist() == [250]
+    assert line in ingested["problems"][0]
+    assert line in scan_archive(Zarr(root=root), PERIOD).rejected["reason"][0]
+
+    other = np.datetime64(f"{day}T12:00", "ns")
+    write_channel(sds, "AAA", "Z", other, np.arange(9, dtype=np.int32))
+    ingested = ingest_archive(workflow, root).store.read_table(
+        "tables/ingested.parquet", Ingest.schemas["ingested"]
+    )
+    assert ingested["n_samples"].sum() == 509
+    assert set(ingested["problems"]) == {""}, "the day has a file now, and with it a unit that reads both"
+
+
 def test_a_second_ingest_does_nothing_and_a_changed_file_is_done_again(
     make_archive: Callable[[int], SmallArchive], tmp_path: Path
 ) -> None:
