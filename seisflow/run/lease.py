@@ -35,6 +35,9 @@ RENEWAL_S = 15.0
 LOOK_S = 1.0
 ATTEMPTS = 1000
 
+_here: set[str] = set()
+"""Tokens of the leases that drivers in this process hold; a full disk keeps them from saying otherwise."""
+
 
 def _say(message: str) -> None:
     logging.getLogger("seisflow").warning("%s", message)
@@ -73,8 +76,13 @@ class Lease:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
-        while not self._try():
-            pass
+        _here.add(self.token)
+        try:
+            while not self._try():
+                pass
+        except BaseException:
+            _here.discard(self.token)
+            raise
         threading.Thread(target=self._keep, name="seisflow-lease", daemon=True).start()
         return self
 
@@ -85,6 +93,7 @@ class Lease:
         with self._lock:
             if not self._lost:
                 self._swap(released=True)
+        _here.discard(self.token)
 
     def order(self, attempt: int) -> int:
         """Return the `order` of a ledger row: rows of a later driver, then of a later attempt, are newer."""
@@ -226,7 +235,7 @@ def _parsed(found: Stamped) -> dict[str, Any]:
 
 
 def _is_alive(content: dict[str, Any]) -> bool | None:
-    """Return whether the process of a lease is at work; None where that can not be seen from here."""
+    """Return whether the driver of a lease is at work; None where that can not be seen from here."""
     import psutil
 
     if content.get("machine") != _machine():
@@ -237,6 +246,8 @@ def _is_alive(content: dict[str, Any]) -> bool | None:
             return False
         if f"{process.create_time():.2f}" != content.get("started_ticks"):  # a number used again
             return False
+        if process.pid == os.getpid():
+            return content.get("token") in _here
         return None if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP) else True
     except psutil.Error:
         return False

@@ -45,10 +45,12 @@ def greedy(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
 
 
 def hanging(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
-    """Never end with the victim; leave a mark every now and then."""
-    while _has_victim(jobs):
-        time.sleep(1.0)
-        (Path(os.environ["SEISFLOW_TEST_GATE"]) / f"hangs-{time.monotonic_ns()}").touch()
+    """Hang with the victim, until somebody ends it; leave a mark every now and then."""
+    if _has_victim(jobs):
+        for _ in range(30):
+            time.sleep(1.0)
+            (Path(os.environ["SEISFLOW_TEST_GATE"]) / f"hangs-{time.monotonic_ns()}").touch()
+        raise AssertionError("nobody ended a task that hangs")
     return run_task(stage, store, jobs)
 
 

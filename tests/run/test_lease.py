@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from seisflow.errors import LeaseError
+from seisflow.errors import LeaseError, StoreError
 from seisflow.run import lease as lease_module
 from seisflow.run.lease import Lease, holder
 from seisflow.run.ledger import Entry, Ledger
@@ -133,6 +133,27 @@ def test_a_driver_elsewhere_that_ends_meanwhile_is_followed_at_once(
     before = time.monotonic()
     with Lease(each_store, lambda message: elsewhere(each_store, released=True)):
         assert time.monotonic() - before < 25.0
+
+
+def test_a_lease_that_could_not_be_given_back_hinders_nobody_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: the lease still names this process, which lives but holds it no more."""
+
+    def full(store: Store, key: str, content: bytes, stamp: str) -> bool:
+        raise StoreError("no space left")
+
+    store = Store(str(tmp_path))
+    lease = Lease(store).__enter__()
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "replace", full)
+        lease.__exit__(None, None, None)
+    assert holds(store)["released"] is False
+    assert holder(store) == {}
+    with Lease(store) as following:
+        assert following.generation == 2
+        with pytest.raises(LeaseError, match=f"is held by process {os.getpid()}"):
+            Lease(store).__enter__()
 
 
 def test_a_process_number_that_was_used_again_is_no_driver(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from seisflow.run import run_workflow
 from tests.run import faulty
 from tests.run.clusters import Cluster, cluster, start_driver, wait_for
 from tests.run.conftest import SmallArchive
-from tests.run.counting import ledger_rows, n_records
+from tests.run.counting import ledger_rows, n_records, stray_parts
 from tests.run.test_resume import counts, tables
 
 NAME = f"sf{os.getpid() % 100000}"
@@ -107,6 +107,7 @@ def test_a_worker_cut_off_amid_a_task_loses_and_doubles_nothing(
     assert report.exit_status == 0
     assert counts(report) == {"picking": (8, 0), "association": (2, 0), "location": (2, 0)}
     assert len(ledger_rows(report.store)) == 12
+    assert stray_parts(report.store) == set(), "both wrote the same part"
     undisturbed = tables(run_workflow(small_archive.load(tmp_path / "undisturbed")))
     assert tables(report) == undisturbed
     again = run_workflow(small_archive.load(tmp_path / "run"))

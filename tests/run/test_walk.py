@@ -17,6 +17,7 @@ from seisflow.run.batching import BatchSize
 from seisflow.run.execute import execute
 from seisflow.run.ledger import Ledger, month_of
 from seisflow.run.plan import Plan, make_plan
+from seisflow.run.stages import Stage
 from seisflow.run.tally import Tally
 from seisflow.run.walk import Walk
 from tests.run.large import Imagined, large_workflow
@@ -126,23 +127,35 @@ def test_memory_holds_the_days_in_between_alone(
     assert not any(stage.entries or stage.waiting or stage.digests for stage in walks[0].stages[:2])
 
 
-def test_jobs_do_not_pile_up_where_all_above_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = planned(tmp_path, days=300, n_stations=2)
-    execute(plan, Imagined(), lambda tally: None)
-    workflow = plan.workflow.model_copy(
-        update={"association": plan.workflow.association.model_copy(update={"n_picks": 9})}
-    )
+class Apart(Imagined):
+    """Each stage has workers of its own, as where picking runs on GPUs and the others do not."""
+
+    def free(self, stage: Stage) -> int:
+        return self.slots - sum(task[0].name == stage.name for task in self._waiting)
+
+
+@pytest.mark.parametrize("behind", ["picking", "association"])
+def test_jobs_do_not_pile_up_where_other_workers_are_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: str
+) -> None:
+    """One stage has all its workers busy, those of the others want work: that opens no further windows."""
+    plan = planned(tmp_path, days=100, n_stations=2)
+    workflow, expected = plan.workflow, [(200, 0), (100, 0), (100, 0)]
+    if behind == "association":  # picking has nothing to do, as all of it is in the ledger
+        execute(plan, Imagined(), lambda tally: None)
+        changed = workflow.association.model_copy(update={"n_picks": 9})
+        workflow, expected = workflow.model_copy(update={"association": changed}), [(0, 200), *expected[1:]]
     walks: list[Walk] = []
     monkeypatch.setattr("seisflow.run.execute.Walk", lambda *args: walks.append(Walk(*args)) or walks[-1])
     most = 0
 
     def look(tally: Tally) -> None:
         nonlocal most
-        most = max(most, len(walks[0].stages[1].ready))
+        most = max(most, *(len(stage.ready) for stage in walks[0].stages))
 
-    tally = execute(make_plan(workflow), Imagined(2, seconds=lambda job: 60.0), look, order=2000)
-    assert [(stage.computed, stage.kept) for stage in tally] == [(0, 600), (300, 0), (300, 0)]
-    assert most < 10
+    tally = execute(make_plan(workflow), Apart(2, seconds=lambda job: 60.0), look, order=2000)
+    assert [(stage.computed, stage.kept) for stage in tally] == expected
+    assert 0 < most < 10
 
 
 def test_batches_grow_to_the_seconds_of_a_task_and_never_span_months(tmp_path: Path) -> None:
