@@ -81,7 +81,6 @@ class Holdings:
         start, stop = np.searchsorted(days, [low, high + 1])
         return rows.slice(int(start), int(stop - start))
 
-
     @cached_property
     def _groups(self) -> tuple[pq.FileMetaData, list[int], list[int]]:
         """The metadata of the file, and first and last day of each of its row groups."""

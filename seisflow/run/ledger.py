@@ -201,9 +201,8 @@ def _as_arrow(entries: Sequence[Entry]) -> pa.Table:
     columns = zip(*entries, strict=True) if entries else ([] for _ in LEDGER)
     arrays = []
     for field, values in zip(LEDGER, columns, strict=True):
-        if field.name == "finished":
-            values = np.array(values, "datetime64[ns]")
-        arrays.append(pa.array(values, field.type))
+        times = np.array(values, "datetime64[ns]") if field.name == "finished" else None
+        arrays.append(pa.array(values if times is None else times, field.type))
     return pa.Table.from_arrays(arrays, schema=LEDGER)
 
 

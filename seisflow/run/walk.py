@@ -7,6 +7,7 @@ are forgotten when no window below needs them any more, so memory holds the days
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
@@ -78,7 +79,7 @@ class StageWalk:
         self.given: dict[int, tuple[tuple[Source, ...], str]] = {}
         self.history = History(plan.ledger)
         self.computed_in: set[str] = set()
-        self.months = [month_of(window) for window in plan.windows]
+        self.months = [sys.intern(month_of(window)) for window in plan.windows]
         self.unsettled = Counter(self.months)
 
     def month(self, number: int) -> str:
