@@ -100,7 +100,7 @@ class Window:
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
-        return float((self.end - self.start) / np.timedelta64(1, "ns")) * 1e-9
+        return float((self.end - self.start).astype(np.int64)) * 1e-9
 
     def widened(self, margin_s: float) -> Window:
         """Return the window with a margin of `margin_s` seconds on both sides."""

@@ -250,7 +250,7 @@ def _column(values: pd.Series[Any], field: pa.Field, table: str) -> pa.Array:
     try:
         if pa.types.is_timestamp(field.type):
             values = _instants(values)
-        elif pa.types.is_string(field.type):
+        elif pa.types.is_string(field.type) and not _is_whole_text(values):
             values = values.astype(object).where(values.notna(), "" if not field.nullable else None)
         elif pa.types.is_date(field.type):
             values = pd.Series(values.to_numpy().astype("datetime64[D]"))
@@ -263,6 +263,11 @@ def _column(values: pd.Series[Any], field: pa.Field, table: str) -> pa.Array:
         row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
         raise TableError(f"{table}: column '{field.name}' has no value in row {row}; every row needs one")
     return array
+
+
+def _is_whole_text(values: pd.Series[Any]) -> bool:
+    """Return whether a column is of text in Arrow already, none of it missing."""
+    return isinstance(values.dtype, pd.StringDtype) and not values.hasnans
 
 
 def _instants(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -17,7 +17,7 @@ from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ __all__ = ["DaskExecutor"]
 
 POLL_S = 0.25
 MAX_RENEWALS = 3
+UNITS_NAMED = 32
+"""Units of a task that its annotations name: the scheduler keeps those of all tasks in flight."""
 MEMORY_TOPIC = "worker-restart-memory"
 """Where a nanny tells that it ended its worker for its memory."""
 
@@ -74,6 +76,7 @@ class DaskExecutor:
         self._deployment = deployment
         self._running: dict[str, _Task] = {}
         self._spans: dict[str, Any] = {}
+        self._packed: dict[str, bytes] = {}
         self._given_up: deque[Done] = deque()
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
@@ -124,11 +127,14 @@ class DaskExecutor:
         needs = self.workers.needs(stage)
         attempt = "" if jobs[0].attempt == 1 else f"#{jobs[0].attempt}"
         key = f"{stage.name}-{_label(jobs)}{attempt}-{self._run}-{next(self._numbers)}"
+        if stage.name not in self._packed:
+            self._packed[stage.name] = pickle.dumps((stage, store))
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
-        what = pickle.dumps((stage, store, list(jobs)))
-        units = [job.unit.name for job in jobs]
-        with annotate(span=self._span(stage.name), stage=stage.name, units=units):
-            future = self.client.submit(work, what, key=key, pure=False, resources=dict(needs) or None)
+        what = self._packed[stage.name], pickle.dumps(list(jobs))
+        units = [job.unit.name for job in jobs[:UNITS_NAMED]]
+        about = {"stage": stage.name, "units": units, "n_units": len(jobs)}
+        with annotate(span=self._span(stage.name), **about):
+            future = self.client.submit(work, *what, key=key, pure=False, resources=dict(needs) or None)
         self._running[key] = _Task(stage, store, jobs, needs, future)
         future.add_done_callback(self._ended.put)
 
@@ -330,12 +336,13 @@ def _work(
     topic: str,
     key: str,
     every_s: float,
-    what: bytes,
+    shared: bytes,
+    jobs: bytes,
 ) -> bytes:
     """Compute a task on a worker, and tell the driver at its start and between units that it gets on.
 
-    Stage, store and jobs, and the result, are pickled by the driver and here: the scheduler, which
-    would unpack and pack them as well, sees bytes.
+    What all tasks of a stage share (stage and store), the jobs, and the result, are pickled by the
+    driver and here: the scheduler, which would unpack and pack them as well, sees bytes.
     """
     from distributed import get_worker
     from distributed.protocol import pickle
@@ -352,5 +359,14 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        result: bytes = pickle.dumps(task(*pickle.loads(what)))
+        result: bytes = pickle.dumps(task(*_unpacked(shared), pickle.loads(jobs)))
     return result
+
+
+@lru_cache(maxsize=8)
+def _unpacked(shared: bytes) -> tuple[Stage, Store]:
+    """Return stage and store: once a process, as they are the same for thousands of tasks."""
+    from distributed.protocol import pickle
+
+    found: tuple[Stage, Store] = pickle.loads(shared)
+    return found

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from seisflow.run.batching import BatchSize
@@ -167,8 +167,7 @@ class _Driver:
         if done.result.entries:
             seconds = sum(entry.seconds for entry in done.result.entries)
             self.sizes[level].note(len(done.result.entries), seconds)
-        for entry in done.result.entries:
-            self.walk.finish(level, jobs[entry.unit], entry)
+        self.walk.finish(level, ((jobs[entry.unit], entry) for entry in done.result.entries))
         stage.ready.extendleft(reversed(done.result.again))
         for job, parts, error in done.result.corrupt:
             if self.mending.can(level, job):
@@ -183,7 +182,7 @@ class _Driver:
             self._bury(level, self.walk.stages[level], done.jobs[0], reason)
         else:
             self.suspects.extend(
-                (level, replace(job, attempt=job.attempt + 1, order=job.order + 1)) for job in done.jobs
+                (level, job._replace(attempt=job.attempt + 1, order=job.order + 1)) for job in done.jobs
             )
 
     def _bury(self, level: int, stage: StageWalk, job: Job, reason: str) -> None:
@@ -200,7 +199,7 @@ class _Driver:
         )
         name = f"{task_name(stage.plan.stage, [job])}-died"
         stage.plan.ledger.record(month_of(job.unit.window), name, [entry])
-        self.walk.finish(level, job, entry)
+        self.walk.finish(level, [(job, entry)])
 
     def drain(self, grace_s: float) -> None:
         """Wait for the tasks at work to end, but not for ever: what they did is in the ledger."""
@@ -214,9 +213,11 @@ class _Driver:
 
 
 def _is_full(ready: Sequence[Job], size: int) -> bool:
-    """Return whether the first jobs make a whole batch, or one that the next job can not join."""
-    n = _batch_length(ready, size)
-    return n == size or n < len(ready)
+    """Return whether the first jobs make a whole batch, or one that the last job can not join."""
+    first, last = ready[0], ready[-1]
+    return (
+        len(ready) >= size or first.attempt > 1 or month_of(first.unit.window) != month_of(last.unit.window)
+    )
 
 
 def _take(ready: deque[Job], size: int) -> list[Job]:
@@ -231,12 +232,12 @@ def _batch_length(ready: Sequence[Job], size: int) -> int:
     window = first.unit.window
     month = month_of(window)
     n = 0
-    for job in ready:
-        if job.unit.window is not window:
-            window = job.unit.window
+    for job in islice(ready, size):
+        if job.attempt > 1:
+            break
+        if job.unit.key.window is not window:
+            window = job.unit.key.window
             if month_of(window) != month:
                 break
-        if n == size or job.attempt > 1:
-            break
         n += 1
     return n

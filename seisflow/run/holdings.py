@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,17 +73,21 @@ class Holdings:
     ) -> pa.Table:
         """Return the rows of some days, both ends included; nothing else is read."""
         low, high = (int(day.astype("datetime64[D]").astype(int)) for day in (first, last))
-        with pq.ParquetFile(self.path) as file:
-            column = file.schema_arrow.get_field_index("day")
-            groups = []
-            for number in range(file.num_row_groups):
-                extent = file.metadata.row_group(number).column(column).statistics
-                if _as_day(extent.max) >= low and _as_day(extent.min) <= high:
-                    groups.append(number)
+        metadata, starts, ends = self._groups
+        groups = range(np.searchsorted(ends, low), np.searchsorted(starts, high, side="right"))
+        with pq.ParquetFile(self.path, metadata=metadata) as file:
             rows = file.read_row_groups(groups, columns=columns)
         days = rows.column("day").cast(pa.int32()).to_numpy()
         start, stop = np.searchsorted(days, [low, high + 1])
         return rows.slice(int(start), int(stop - start))
+
+    @cached_property
+    def _groups(self) -> tuple[pq.FileMetaData, list[int], list[int]]:
+        """The metadata of the file, and first and last day of each of its row groups."""
+        metadata = pq.read_metadata(self.path)
+        column = metadata.schema.to_arrow_schema().get_field_index("day")
+        extents = [metadata.row_group(n).column(column).statistics for n in range(metadata.num_row_groups)]
+        return metadata, [_as_day(e.min) for e in extents], [_as_day(e.max) for e in extents]
 
 
 def _temporary() -> Any:

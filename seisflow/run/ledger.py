@@ -11,8 +11,8 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,8 +36,7 @@ READERS = 8
 LISTINGS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One row of the LEDGER table.
 
     `order` says which of two rows of a unit is newer. The driver gives it (`Lease.order`), since the
@@ -63,9 +62,6 @@ class Entry:
     def done(self) -> bool:
         """Whether the unit needs no more work."""
         return self.status in DONE
-
-
-COLUMNS = [field.name for field in fields(Entry)]
 
 
 def month_of(window: Window) -> str:
@@ -103,17 +99,20 @@ class Ledger:
     def entries(self, month: str) -> dict[str, Entry]:
         """Return the newest entry of each unit of a month."""
         rows, _ = self._read(month)
-        columns = [rows.column(name) for name in COLUMNS]
-        finished = COLUMNS.index("finished")
+        columns = [rows.column(name) for name in Entry._fields]
+        finished = Entry._fields.index("finished")
         lists = [
             _as_text(column) if n == finished else column.to_pylist() for n, column in enumerate(columns)
         ]
         return {entry.unit: entry for entry in map(Entry, *lists)}
 
+    def rows(self, month: str) -> pa.Table:
+        """Return the newest row of each unit of a month, an Arrow table of LEDGER sorted by unit."""
+        return self._read(month)[0]
+
     def table(self, month: str) -> pd.DataFrame:
         """Return the newest row of each unit of a month, a LEDGER table sorted by unit."""
-        rows, _ = self._read(month)
-        table: pd.DataFrame = rows.to_pandas()
+        table: pd.DataFrame = self.rows(month).to_pandas()
         return table
 
     def compact(self, month: str) -> None:
@@ -199,12 +198,11 @@ def _newest(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _as_arrow(entries: Sequence[Entry]) -> pa.Table:
     """Return entries as an Arrow table of LEDGER."""
+    columns = zip(*entries, strict=True) if entries else ([] for _ in LEDGER)
     arrays = []
-    for field in LEDGER:
-        values = [getattr(entry, field.name) for entry in entries]
-        if field.name == "finished":
-            values = np.array(values, "datetime64[ns]")  # type: ignore[assignment]
-        arrays.append(pa.array(values, field.type))
+    for field, values in zip(LEDGER, columns, strict=True):
+        times = np.array(values, "datetime64[ns]") if field.name == "finished" else None
+        arrays.append(pa.array(values if times is None else times, field.type))
     return pa.Table.from_arrays(arrays, schema=LEDGER)
 
 

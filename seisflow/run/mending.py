@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seisflow.run.units import digest
@@ -30,7 +29,7 @@ def void_part(ledger: Ledger, month: str, part: str, order: int) -> dict[str, En
     if lost:
         reason = f"CorruptPartError: part {part} is damaged or gone; its rows are computed again"
         void = {"status": "failed", "reason": reason, "part": "", "n_rows": 0, "checksum": ""}
-        entries = [replace(entry, **void, order=max(entry.order, order) + 1) for entry in lost.values()]  # type: ignore[arg-type]
+        entries = [entry._replace(**void, order=max(entry.order, order) + 1) for entry in lost.values()]  # type: ignore[arg-type]
         ledger.record(month, digest(["void", part, order]), entries)
     return lost
 

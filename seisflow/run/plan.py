@@ -59,7 +59,10 @@ class StagePlan:
     def units(self, number: int) -> list[Unit]:
         """Return the units of a window."""
         window = self.windows[number]
-        return self.station_days.units(window) if self.station_days else [Unit(NetworkDay(window))]
+        if self.station_days:
+            return self.station_days.units(window)
+        key = NetworkDay(window)
+        return [Unit(key, str(key))]
 
     def names(self, number: int) -> list[str]:
         """Return the names of the units of a window; quicker than making them."""

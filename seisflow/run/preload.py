@@ -36,6 +36,8 @@ def dask_setup(server: Worker | Nanny) -> None:
     if isinstance(server, Nanny):
         _listen_nanny(server)
     else:
+        import seisflow.run.task  # noqa: F401  (now, while the driver scans, not in the first task)
+
         _listen_worker(server)
 
 

@@ -12,6 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seisflow.errors import CorruptPartError
@@ -27,7 +29,6 @@ from seisflow.tables import (
     PICKS,
     STATIONS,
     Catalog,
-    concatenate,
     empty,
     to_arrow,
 )
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
-    import pyarrow as pa
 
     from seisflow.run.plan import Plan, StagePlan
 
@@ -73,7 +73,7 @@ def write_results(plan: Plan, order: int) -> tuple[str, pd.DataFrame]:
     """
     store = plan.store
     scanned = ledger_table(plan.rejected, ())
-    failed = [scanned]
+    failed = [to_arrow(scanned, LEDGER)]
     owners: dict[str, StagePlan] = {}
     for stage in plan.stages:
         for table in stage.stage.schemas:
@@ -85,17 +85,17 @@ def write_results(plan: Plan, order: int) -> tuple[str, pd.DataFrame]:
             for table, schema in ((table, stage.stage.schemas[table]) for table, stage in owners.items())
         }
         ledger = files.enter_context(_writer(store, "ledger.parquet", LEDGER))
-        ledger.write_table(to_arrow(scanned, LEDGER))
+        ledger.write_table(failed[0])
         for stage in plan.stages:
             own = {table: writer for table, writer in writers.items() if owners[table] is stage}
             for month in plan.months:
                 rows = _write_month(stage, plan, month, own, order)
-                ledger.write_table(to_arrow(rows, LEDGER))
-                failed.append(rows[rows["status"] == "failed"])
+                ledger.write_table(rows)
+                failed.append(rows.filter(pc.equal(rows.column("status"), "failed")))
     store.write_table(f"{store.tables}/stations.parquet", plan.stations, STATIONS)
     for gone in set(ORDER) - set(owners):
         store.delete(f"{store.tables}/{gone}.parquet")
-    return store.uri(store.tables), concatenate(failed, LEDGER)
+    return store.uri(store.tables), pa.concat_tables(failed).to_pandas()
 
 
 @contextmanager
@@ -107,10 +107,10 @@ def _writer(store: Store, key: str, schema: pa.Schema) -> Iterator[pq.ParquetWri
 
 def _write_month(
     stage: StagePlan, plan: Plan, month: str, writers: Mapping[str, pq.ParquetWriter], order: int
-) -> pd.DataFrame:
+) -> pa.Table:
     """Write the rows of a month of a stage, some windows at a time; return its LEDGER rows."""
     names = [stage.names(number) for number in plan.months[month]]
-    rows = _outcomes(stage, month, set(chain.from_iterable(names)))
+    rows = _outcomes(stage, month, list(chain.from_iterable(names)))
     parts = Parts(plan.store, plan.store.stage(stage.stage.name, stage.stage.fingerprint))
     for sources in _sources(rows, names):
         for table, writer in writers.items():
@@ -126,7 +126,7 @@ def _write_month(
     return rows
 
 
-def _outcomes(stage: StagePlan, month: str, planned: set[str]) -> pd.DataFrame:
+def _outcomes(stage: StagePlan, month: str, planned: list[str]) -> pa.Table:
     """Return the LEDGER rows of the planned units of a month.
 
     Raises
@@ -134,8 +134,8 @@ def _outcomes(stage: StagePlan, month: str, planned: set[str]) -> pd.DataFrame:
     CorruptPartError
         If the ledger has no row of a unit.
     """
-    rows = stage.ledger.table(month)
-    rows = rows[rows["unit"].isin(planned)]
+    rows = stage.ledger.rows(month)
+    rows = rows.filter(pc.is_in(rows.column("unit"), value_set=pa.array(planned, pa.string())))
     if len(rows) < len(planned):
         raise CorruptPartError(
             f"the ledger of {stage.stage.name} has lost the rows of {len(planned) - len(rows)} units of "
@@ -144,14 +144,15 @@ def _outcomes(stage: StagePlan, month: str, planned: set[str]) -> pd.DataFrame:
     return rows
 
 
-def _sources(rows: pd.DataFrame, names: Sequence[Sequence[str]]) -> Iterator[list[Source]]:
+def _sources(rows: pa.Table, names: Sequence[Sequence[str]]) -> Iterator[list[Source]]:
     """Yield the sources of consecutive windows, so many as have `ROWS_AT_ONCE` rows together."""
-    rows = rows[rows["part"] != ""]
-    found = dict(zip(rows["unit"], zip(rows["part"], rows["n_rows"], strict=True), strict=True))
+    rows = rows.filter(pc.not_equal(rows.column("part"), ""))
+    units, *of_parts = (rows.column(name).to_pylist() for name in ("unit", "part", "n_rows"))
+    found = dict(zip(units, zip(*of_parts, strict=True), strict=True))
     sources: list[Source] = []
     n_rows = 0
-    for units in names if found else ():
-        for name in units:
+    for window in names if found else ():
+        for name in window:
             if name in found:
                 part, n = found[name]
                 sources.append(Source(name, part))

@@ -14,6 +14,8 @@ from seisflow.keys import StationDay, Window
 from seisflow.run.units import Unit, digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from seisflow.run.holdings import Holdings
@@ -60,7 +62,7 @@ class StationDays:
         self.workflow = workflow
         self.holdings = holdings
         self.reach_s = reach_s
-        self._block = lru_cache(maxsize=2)(self._read_block)
+        self._block = lru_cache(maxsize=3)(self._read_block)  # a window reads the days beside it
         self._codes = lru_cache(maxsize=2)(self._read_codes)
 
     def names(self, window: Window) -> list[str]:
@@ -71,10 +73,10 @@ class StationDays:
     def units(self, window: Window) -> list[Unit]:
         """Return the station-days of a window, sorted by network and station."""
         day = _number(window.start)
-        block = self._block(day // BLOCK_DAYS)
         touched = set(map(_number, window.widened(self.reach_s).days()))
         before, own, after = (
-            block.get(number, {}) if number in touched else {} for number in (day - 1, day, day + 1)
+            self._block(number // BLOCK_DAYS).get(number, {}) if number in touched else {}
+            for number in (day - 1, day, day + 1)
         )
         beside = [
             (files, Window.of_day(window.start + step))
@@ -100,6 +102,7 @@ class StationDays:
         labels = dict.fromkeys((*before.labels, *own.labels, *after.labels))
         return Unit(
             key,
+            str(key),
             uris=uris,
             inputs=digest((self.responses, *labels)),
             n_bytes=before.n_bytes + own.n_bytes + after.n_bytes,
@@ -123,37 +126,45 @@ class StationDays:
         """Read which stations have data on `BLOCK_DAYS` days, sorted."""
         first = np.datetime64(number * BLOCK_DAYS, "D")
         rows = self.holdings.between(first, first + (BLOCK_DAYS - 1) * DAY, ["day", *CODE])
-        found = (
-            rows.group_by(["day", *CODE]).aggregate([]).sort_by([(n, "ascending") for n in ("day", *CODE)])
-        )
-        days = found.column("day").cast(pa.int32()).to_pylist()
         codes: dict[int, list[Code]] = {}
-        for day, *code in zip(days, *(found.column(name).to_pylist() for name in CODE), strict=True):
-            codes.setdefault(day, []).append((code[0], code[1]))
+        if len(rows):
+            days = rows.column("day").cast(pa.int32()).to_numpy()
+            starts = _starts(rows, days)
+            for day, code in zip(days[starts].tolist(), _codes(rows, starts), strict=True):
+                codes.setdefault(day, []).append(code)
         return codes
 
     def _read_block(self, number: int) -> Block:
-        """Read the holdings of `BLOCK_DAYS` days and of the days beside them."""
+        """Read the holdings of `BLOCK_DAYS` days."""
         first = np.datetime64(number * BLOCK_DAYS, "D")
-        rows = self.holdings.between(first - DAY, first + BLOCK_DAYS * DAY)
+        rows = self.holdings.between(first, first + (BLOCK_DAYS - 1) * DAY)
         if not len(rows):
             return {}
         days = rows.column("day").cast(pa.int32()).to_numpy()
-        starts = np.flatnonzero(_begins(days) | _begins_text(rows, "network") | _begins_text(rows, "station"))
+        starts = _starts(rows, days)
         stops = np.append(starts[1:], len(days))
         begins_group = _begins_text(rows, "location") | _begins_text(rows, "band")
         begins_group[starts] = True
         groups = np.add.reduceat(begins_group.astype(np.int64), starts)
-        codes = zip(*(column.to_pylist() for column in rows.select(CODE).take(starts).columns), strict=True)
         uris, sizes = rows.column("uri").to_pylist(), rows.column("n_bytes").to_pylist()
+        labels = [f"{uri[uri.rfind('/') + 1 :]} {size}" for uri, size in zip(uris, sizes, strict=True)]
         columns = (column.tolist() for column in (days[starts], starts, stops, groups))
         block: Block = {}
-        for code, day, start, stop, n_groups in zip(codes, *columns, strict=True):
+        for code, day, start, stop, n_groups in zip(_codes(rows, starts), *columns, strict=True):
             files = dict(zip(uris[start:stop], sizes[start:stop], strict=True))
-            labels = tuple(f"{uri.rsplit('/', 1)[-1]} {size}" for uri, size in files.items())
-            found = _Files(tuple(files), sum(files.values()), labels, n_groups)
+            found = _Files(tuple(files), sum(files.values()), tuple(labels[start:stop]), n_groups)
             block.setdefault(day, {})[code] = found
         return block
+
+
+def _starts(rows: pa.Table, days: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return where the rows of a station-day begin."""
+    return np.flatnonzero(_begins(days) | _begins_text(rows, "network") | _begins_text(rows, "station"))
+
+
+def _codes(rows: pa.Table, starts: NDArray[np.int64]) -> Iterator[Code]:
+    """Return network and station of some rows."""
+    return zip(*(column.to_pylist() for column in rows.select(CODE).take(starts).columns), strict=True)
 
 
 def _begins(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import functools
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -118,7 +118,7 @@ class _Batch:
         except Exception as error:
             found = _failure(error)
             if found["status"] == "failed" and job.attempt < MAX_ATTEMPTS and not _is_permanent(error):
-                self.result.again.append(replace(job, attempt=job.attempt + 1, order=job.order + 1))
+                self.result.again.append(job._replace(attempt=job.attempt + 1, order=job.order + 1))
                 return
         else:
             for table in self.tables if found["part"] else ():

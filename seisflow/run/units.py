@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 from seisflow.keys import NetworkDay, StationDay, Window
 
 __all__ = ["Job", "Source", "Unit", "digest"]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a unit finds rows of the stage above: a unit there and the part that holds its rows."""
 
     unit: str
     part: str
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """One unit of work of a stage.
 
     Attributes
     ----------
     key : StationDay or NetworkDay
+    name : str
+        The name of the unit in ledger, dashboard and messages: the text of its key.
     uris : tuple of str
         Files it reads from the archive.
     inputs : str
@@ -41,16 +40,12 @@ class Unit:
     """
 
     key: StationDay | NetworkDay
+    name: str
     uris: tuple[str, ...] = ()
     inputs: str = ""
     n_bytes: int = 0
     n_channels: int = 0
     unread: tuple[Window, ...] = ()
-
-    @cached_property
-    def name(self) -> str:
-        """The name of the unit in ledger, dashboard and messages."""
-        return str(self.key)
 
     @property
     def window(self) -> Window:
@@ -58,8 +53,7 @@ class Unit:
         return self.key.window
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A unit that is ready: its sources are known.
 
     Attributes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seisflow.archive.manifest import manifests, read_manifest
@@ -50,8 +49,7 @@ def void_damaged(target: Store, ledger: Ledger, period: Period) -> dict[str, str
         found = dict(_damaged(target, rows[rows["day"].astype(str).isin(days)]))
         entries = ledger.entries(month)
         void = [
-            replace(
-                entries[unit],
+            entries[unit]._replace(
                 status="failed",
                 reason=reason,
                 part="",

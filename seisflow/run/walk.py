@@ -7,7 +7,9 @@ are forgotten when no window below needs them any more, so memory holds the days
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 from seisflow.keys import StationDay
@@ -16,6 +18,8 @@ from seisflow.run.tally import StageTally
 from seisflow.run.units import Job, Source, Unit, digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from seisflow.run.plan import Plan, StagePlan
 
 __all__ = ["StageWalk", "Walk"]
@@ -72,10 +76,10 @@ class StageWalk:
         self.settled = bytearray(len(plan.windows))
         self.waiting: dict[int, int] = {}
         self.entries: dict[int, dict[str, Entry]] = {}
-        self.digests: dict[int, str] = {}
+        self.given: dict[int, tuple[tuple[Source, ...], str]] = {}
         self.history = History(plan.ledger)
         self.computed_in: set[str] = set()
-        self.months = [month_of(window) for window in plan.windows]
+        self.months = [sys.intern(month_of(window)) for window in plan.windows]
         self.unsettled = Counter(self.months)
 
     def month(self, number: int) -> str:
@@ -90,13 +94,14 @@ class StageWalk:
         found = self.entries[number]
         return [found[name] for name in sorted(found)]
 
-    def digest(self, number: int) -> str:
-        """Return a hash of the rows of a settled window."""
-        if number not in self.digests:
+    def gives(self, number: int) -> tuple[tuple[Source, ...], str]:
+        """Return where the rows of a settled window are, and a hash of them."""
+        if number not in self.given:
             outcomes = self.recorded(number)
+            sources = tuple(Source(entry.unit, entry.part) for entry in outcomes if entry.part)
             rows = (f"{e.unit} {e.checksum if e.done else e.status}" for e in outcomes)
-            self.digests[number] = digest(rows)
-        return self.digests[number]
+            self.given[number] = sources, digest(rows)
+        return self.given[number]
 
 
 class Walk:
@@ -130,16 +135,21 @@ class Walk:
         """Return the number of a unit's window."""
         return self._numbers[unit.window]
 
-    def finish(self, level: int, job: Job, entry: Entry) -> None:
-        """Take in the outcome of a unit."""
-        stage, number = self.stages[level], self.number(job.unit)
-        key = job.unit.key
-        stage.tally.take(entry, f"{key.network}.{key.station}" if isinstance(key, StationDay) else "")
-        stage.computed_in.add(stage.month(number))
-        self._note(level, number, entry)
-        stage.waiting[number] -= 1
-        if not stage.waiting[number]:
-            self._settle(level, number)
+    def finish(self, level: int, outcomes: Iterable[tuple[Job, Entry]]) -> None:
+        """Take in the outcomes of some units."""
+        stage = self.stages[level]
+        for window, together in groupby(outcomes, lambda outcome: outcome[0].unit.key.window):
+            number = self._numbers[window]
+            kept = stage.entries.get(number)
+            for job, entry in together:
+                key = job.unit.key
+                stage.tally.take(entry, f"{key.network}.{key.station}" if isinstance(key, StationDay) else "")
+                if kept is not None:
+                    kept[entry.unit] = entry
+                stage.waiting[number] -= 1
+            stage.computed_in.add(stage.month(number))
+            if not stage.waiting[number]:
+                self._settle(level, number)
 
     def reopen(self, level: int, number: int, dropped: dict[str, Entry]) -> None:
         """Make units of a window ready again, whose outcome of before is void.
@@ -163,7 +173,7 @@ class Walk:
             stage.unsettled[stage.month(number)] += 1
         if units:
             stage.waiting[number] = stage.waiting.get(number, 0) + len(units)
-            stage.digests.pop(number, None)
+            stage.given.pop(number, None)
 
     def close(self, level: int, job: Job) -> None:
         """Take back the one unit of a window, to open it again when what it needs is settled again."""
@@ -179,25 +189,20 @@ class Walk:
         stage.opened[number] = 1
         known = stage.history.entries(stage.month(number))
         stage.waiting[number] = 0
+        kept: dict[str, Entry] = {}
         if level + 1 < len(self.stages):
-            stage.entries[number] = {}
+            stage.entries[number] = kept
         for unit in stage.plan.units(number):
             entry = known.get(unit.name)
             job = self._job(level, unit, self.order if entry is None else max(self.order, entry.order + 1))
             if entry is not None and entry.done and entry.inputs == job.inputs:
                 stage.tally.keep(entry)
-                self._note(level, number, entry)
+                kept[entry.unit] = entry
             else:
                 stage.ready.append(job)
                 stage.waiting[number] += 1
         if not stage.waiting[number]:
             self._settle(level, number)
-
-    def _note(self, level: int, number: int, entry: Entry) -> None:
-        """Keep an outcome for the stage below, if it has windows that have not used it."""
-        kept = self.stages[level].entries.get(number)
-        if kept is not None:
-            kept[entry.unit] = entry
 
     def _job(self, level: int, unit: Unit, order: int) -> Job:
         """Return the job of a unit; below the first stage its inputs are rows, and where stations stand."""
@@ -205,14 +210,9 @@ class Walk:
             return Job(unit, inputs=unit.inputs, order=order)
         above = self.stages[level - 1]
         near = self.stages[level].plan.near(self.number(unit))
-        sources = tuple(
-            Source(entry.unit, entry.part)
-            for number in near
-            for entry in above.recorded(number)
-            if entry.part
-        )
-        inputs = digest([self.plan.sites, *(above.digest(number) for number in near)])
-        return Job(unit, sources, inputs, order=order)
+        sources, digests = zip(*map(above.gives, near), strict=True)
+        inputs = digest([self.plan.sites, *digests])
+        return Job(unit, tuple(chain.from_iterable(sources)), inputs, order=order)
 
     def _settle(self, level: int, number: int) -> None:
         stage = self.stages[level]
@@ -240,4 +240,4 @@ class Walk:
         for near in stage.plan.near(number):
             if near in above.entries and all(stage.settled[user] for user in stage.plan.near(near)):
                 del above.entries[near]
-                above.digests.pop(near, None)
+                above.given.pop(near, None)

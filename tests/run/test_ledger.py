@@ -6,7 +6,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def entry(unit: str, order: int = 1001, **changes: object) -> Entry:
     """Return a row as a worker writes it."""
     row = Entry("picking", unit, "ok", part="p", n_rows=3, checksum="c", inputs="i", order=order)
     finished = f"2026-11-21T12:00:00.{order % 10**6:06d}"
-    return replace(row, **({"finished": finished, "versions": "seisflow 1", "seconds": 0.5} | changes))
+    return row._replace(**({"finished": finished, "versions": "seisflow 1", "seconds": 0.5} | changes))
 
 
 def ledger_in(folder: Path) -> Ledger:
@@ -78,7 +78,7 @@ def test_which_row_is_newer_is_not_for_clocks_to_say(tmp_path: Path) -> None:
         ledger.record(MONTH, f"task-{row.order}", [row])
     assert ledger.entries(MONTH) == {"a": again}
     ledger.compact(MONTH)
-    ledger.record(MONTH, "later-still", [replace(late, finished="2030-01-01T00:00:00")])
+    ledger.record(MONTH, "later-still", [late._replace(finished="2030-01-01T00:00:00")])
     assert ledger.entries(MONTH) == {"a": again}
 
 

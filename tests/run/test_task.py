@@ -62,7 +62,8 @@ def day_of(job: Job) -> int:
 
 def jobs(n: int) -> list[Job]:
     """Return jobs of the first days of a month."""
-    return [Job(Unit(NetworkDay(Window.of_day(f"2020-01-{day + 1:02d}"))), inputs="x") for day in range(n)]
+    keys = [NetworkDay(Window.of_day(f"2020-01-{day + 1:02d}")) for day in range(n)]
+    return [Job(Unit(key, str(key)), inputs="x") for key in keys]
 
 
 @pytest.fixture

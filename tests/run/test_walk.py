@@ -117,14 +117,14 @@ def test_memory_holds_the_days_in_between_alone(
         stages = walks[0].stages
         most["entries"] = max(most["entries"], sum(len(d) for s in stages for d in s.entries.values()))
         most["ready"] = max(most["ready"], sum(len(stage.ready) for stage in stages))
-        most["digests"] = max(most["digests"], sum(len(stage.digests) for stage in stages))
+        most["digests"] = max(most["digests"], sum(len(stage.given) for stage in stages))
 
     executor = Imagined(3, seconds=lambda job: 10.0, holds_back=lambda job: day_of(job.unit.name) == held)
     execute(plan, executor, look)
     assert most["entries"] < 120
     assert most["ready"] < 60
     assert most["digests"] < 30
-    assert not any(stage.entries or stage.waiting or stage.digests for stage in walks[0].stages[:2])
+    assert not any(stage.entries or stage.waiting or stage.given for stage in walks[0].stages[:2])
 
 
 class Apart(Imagined):
