@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Local"]
 
+MESSAGES_KEPT = 50
+"""Messages that Dask keeps of each connection, for debugging: each has the jobs of a task in it, and
+Dask's own 1000 would let the memory of the driver grow by 100 MB for each worker."""
+
 
 class Local(Deployment):
     """One worker process a core; dashboard and scheduler listen on loopback unless told otherwise."""
@@ -47,7 +51,8 @@ class Local(Deployment):
         import dask
         from distributed import Client
 
-        with serving_page(), ExitStack() as running:
+        kept = {"distributed.admin.low-level-log-length": MESSAGES_KEPT}
+        with serving_page(), dask.config.set(kept), ExitStack() as running:
 
             def start() -> Client:
                 with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
