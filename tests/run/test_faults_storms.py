@@ -31,8 +31,8 @@ def test_a_run_from_s3_to_s3_in_a_storm(storm: Storm, small_archive: SmallArchiv
         Fault("status", 503, "SlowDown", share=0.05),
         Fault("status", 500, "InternalError", share=0.05),
         Fault("reset", share=0.05, after_bytes=100),
-        Fault("stall", share=0.02, after_bytes=100, seconds=1.0),
-        Fault("lost", share=0.03, methods=("PUT",)),
+        Fault("stall", share=0.04, after_bytes=100, seconds=1.0),
+        Fault("lost", first=3, methods=("PUT",)),
     ]
     deployment = Local(workers=2, dashboard_port=0)
     stormy = workflow.model_copy(update={"deployment": deployment})
