@@ -25,6 +25,7 @@ from seisflow.deploy.base import Deployment, renewal_of
 from seisflow.errors import OutOfMemoryError, SchedulerError, SeisflowError, UnitTimeoutError
 from seisflow.run import notice
 from seisflow.run.executor import Done
+from seisflow.run.packing import pack_jobs, pack_result, unpack_jobs, unpack_result
 from seisflow.run.stages import Stage
 from seisflow.run.store import Store
 from seisflow.run.task import Result, run_task
@@ -130,7 +131,7 @@ class DaskExecutor:
         if stage.name not in self._packed:
             self._packed[stage.name] = pickle.dumps((stage, store))
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
-        what = self._packed[stage.name], pickle.dumps(list(jobs))
+        what = self._packed[stage.name], pack_jobs(jobs)
         units = [job.unit.name for job in jobs[:UNITS_NAMED]]
         about = {"stage": stage.name, "units": units, "n_units": len(jobs)}
         with annotate(span=self._span(stage.name), **about):
@@ -183,7 +184,6 @@ class DaskExecutor:
     def _take(self, future: Future[Any]) -> Done | None:
         """Return what a future gave; None if nobody asks for it any more, or its scheduler is gone."""
         from distributed import KilledWorker
-        from distributed.protocol import pickle
 
         key = str(future.key)
         task = self._running.get(key)
@@ -197,7 +197,7 @@ class DaskExecutor:
             error = future.exception()
         else:
             try:
-                result = pickle.loads(future.result(timeout=60.0))
+                result = unpack_result(future.result(timeout=60.0))
             except (TimeoutError, OSError):
                 future.add_done_callback(self._ended.put)  # its worker went with the result: it is redone
                 return None
@@ -341,11 +341,10 @@ def _work(
 ) -> bytes:
     """Compute a task on a worker, and tell the driver at its start and between units that it gets on.
 
-    What all tasks of a stage share (stage and store), the jobs, and the result, are pickled by the
+    What all tasks of a stage share (stage and store), the jobs, and the result, are packed by the
     driver and here: the scheduler, which would unpack and pack them as well, sees bytes.
     """
     from distributed import get_worker
-    from distributed.protocol import pickle
 
     worker = get_worker()
     told = float("-inf")
@@ -359,8 +358,7 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        result: bytes = pickle.dumps(task(*_unpacked(shared), pickle.loads(jobs)))
-    return result
+        return pack_result(task(*_unpacked(shared), unpack_jobs(jobs)))
 
 
 @lru_cache(maxsize=8)

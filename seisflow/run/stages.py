@@ -8,7 +8,7 @@ and those below, nothing above.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -122,7 +122,7 @@ class Picking(Stage):
 
     name = "picking"
     schemas: ClassVar = {"picks": PICKS, "availability": AVAILABILITY}
-    most_units: ClassVar[int] = 500
+    most_units: ClassVar[int] = 1000
     typical_s: ClassVar[float] = 5.0
 
     @property
@@ -138,9 +138,9 @@ class Picking(Stage):
 
     def is_remote(self, job: Job) -> bool:
         """Return whether a file of a station-day lies on no local disk."""
-        return any("://" in uri for uri in job.unit.uris)
+        return _any_remote(job.unit.uris)
 
-    @property
+    @cached_property
     def reach_s(self) -> float:
         """Return the margins of picking and of preparation together."""
         return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
@@ -159,7 +159,7 @@ class Picking(Stage):
         recorded = min(best_band / LEAST_BYTES_PER_SAMPLE, 3.0 * FASTEST_HZ * seconds)
         rate_hz = self.workflow.preparation.sampling_rate_hz
         picked = recorded if rate_hz is None else 3.0 * rate_hz * seconds
-        contents = 2.0 * unit.n_bytes if any("://" in uri for uri in unit.uris) else 0.0
+        contents = 2.0 * unit.n_bytes if _any_remote(unit.uris) else 0.0
         return PROCESS_MB + (max(recorded * DECODING_BYTES, picked * PICKING_BYTES) + contents) / 1e6
 
     def compute(
@@ -271,6 +271,11 @@ def stages_of(workflow: Workflow) -> list[Stage]:
     if workflow.location is not None:
         stages.append(Location(workflow, stages[-1]))
     return stages
+
+
+def _any_remote(uris: Sequence[str]) -> bool:
+    """Return whether any of some files lies on no local disk."""
+    return "://" in "\n".join(uris)
 
 
 def _site(stations: pd.DataFrame, key: Any) -> Mapping[str, Any]:
