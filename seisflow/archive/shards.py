@@ -206,9 +206,14 @@ def _chunks(
 
 def _decode(encoded: bytes, out: NDArray[Any], buffer: NDArray[Any]) -> None:
     """Fill `out` with the samples of a chunk; `buffer`, as long, stays in the cache of the processor."""
+    from seisflow.archive.bit_planes import fill_samples
+
+    is_integer = out.dtype.kind == "i"
+    if is_integer and fill_samples(encoded, buffer.dtype, out):
+        return
     stored = out if buffer.dtype == out.dtype else buffer
     _blosc().decode(encoded, stored)
-    if out.dtype.kind == "i":
+    if is_integer:
         np.add.accumulate(stored, dtype=out.dtype, out=out)
 
 
