@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["fill_samples"]
 
 HEADER = struct.Struct("<4B5i")
-"""Of Blosc, with one block: versions, flags, type size; bytes, of a block, encoded; where it starts, its bytes."""
+"""Versions, flags, type size; bytes of all, of a block, encoded; start and bytes of the only block."""
 VERSIONS = (2, 1)
 FLAGS = 0x94
 """Zstd, bit-shuffled, not split."""

@@ -187,6 +187,9 @@ def _chunks(
         )
     samples = np.empty((last - first, shard.chunk_samples), dtype=shard.dtype)
     n_rows = max(TASK_SAMPLES // shard.chunk_samples, 1)
+    is_long = samples.size > TASK_SAMPLES and shard.dtype.kind == "i"
+    if is_long:  # else not worth the import of numba
+        from seisflow.archive.bit_planes import fill_samples
 
     def decode(begin: int) -> None:
         buffer = np.empty(shard.chunk_samples, dtype=shard.stored)
@@ -198,7 +201,8 @@ def _chunks(
                     f"chunk {first + row} of the shard of {where} is damaged: its checksum does not agree; "
                     "ingest with --verify again"
                 )
-            _decode(encoded, samples[row], buffer)
+            if not (is_long and fill_samples(encoded, shard.stored, samples[row])):
+                _decode(encoded, samples[row], buffer)
 
     deque(spread(decode, range(0, last - first, n_rows)), maxlen=0)
     return samples.reshape(-1)
@@ -206,14 +210,9 @@ def _chunks(
 
 def _decode(encoded: bytes, out: NDArray[Any], buffer: NDArray[Any]) -> None:
     """Fill `out` with the samples of a chunk; `buffer`, as long, stays in the cache of the processor."""
-    from seisflow.archive.bit_planes import fill_samples
-
-    is_integer = out.dtype.kind == "i"
-    if is_integer and fill_samples(encoded, buffer.dtype, out):
-        return
     stored = out if buffer.dtype == out.dtype else buffer
     _blosc().decode(encoded, stored)
-    if is_integer:
+    if out.dtype.kind == "i":
         np.add.accumulate(stored, dtype=out.dtype, out=out)
 
 
