@@ -114,7 +114,7 @@ def encode_samples(samples: NDArray[Any]) -> tuple[bytes, Shard]:
     ----------
     samples : numpy.ndarray of int32, float32 or float64, shape (n,), n > 0
         Integers are stored as differences within a chunk, modulo 2**32, in two bytes where all of
-        them fit, which reads a quarter faster; floats are stored as they are.
+        them fit; floats are stored as they are.
     """
     n_chunk = min(CHUNK_SAMPLES, len(samples))
     rows = np.pad(samples, (0, -len(samples) % n_chunk), mode="edge").reshape(-1, n_chunk)
