@@ -19,7 +19,8 @@ from tests.run.counting import ledger_rows, n_records, stray_parts
 from tests.run.test_resume import counts, tables
 
 NAME = f"sf{os.getpid() % 100000}"
-HERE, THERE = "10.213.7.1", "10.213.7.2"
+SUBNET = f"10.{os.getpid() // 250 % 250}.{os.getpid() % 250}"  # several test runs may share a machine
+HERE, THERE = f"{SUBNET}.1", f"{SUBNET}.2"
 QUICKLY = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "8s",
