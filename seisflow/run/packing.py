@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -37,14 +38,16 @@ def unpack_jobs(packed: bytes) -> list[Job]:
 
 def pack_result(result: Result) -> bytes:
     """Return what a task reports as bytes."""
-    again = _job_columns(result.again)
-    return pickle.dumps((_columns(result.entries), again, result.corrupt), pickle.HIGHEST_PROTOCOL)
+    rest = replace(result, entries=[], again=[])
+    many = _columns(result.entries), _job_columns(result.again)
+    return pickle.dumps((rest, *many), pickle.HIGHEST_PROTOCOL)
 
 
 def unpack_result(packed: bytes) -> Result:
     """Return the result that `pack_result` was given."""
-    entries, again, corrupt = pickle.loads(packed)
-    return Result(_rows(Entry, entries), _jobs(again), corrupt)
+    rest: Result
+    rest, entries, again = pickle.loads(packed)
+    return replace(rest, entries=_rows(Entry, entries), again=_jobs(again))
 
 
 def _columns(rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:

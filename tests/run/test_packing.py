@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seisflow.keys import NetworkDay, StationDay, Window
 from seisflow.run.ledger import Entry
 from seisflow.run.packing import pack_jobs, pack_result, unpack_jobs, unpack_result
-from seisflow.run.task import Corrupt, Result
+from seisflow.run.task import Corrupt, Result, Unreachable
 from seisflow.run.units import Job, Source, Unit
 
 texts = st.text(max_size=12)
@@ -61,7 +63,9 @@ def test_jobs_come_back(jobs: list[Job]) -> None:
 @given(st.lists(entries, max_size=5), jobs_of_a_stage)
 def test_results_come_back(rows: list[Entry], jobs: list[Job]) -> None:
     corrupt = [Corrupt(job, ("part",), "a flipped bit") for job in jobs[:1]]
-    result = Result(rows, jobs, corrupt)
+    unreachable = [Unreachable(job, "no answer") for job in jobs[-1:]]
+    result = Result(rows, jobs, corrupt, unreachable)
+    assert len(fields(Result)) == 4, "every field is compared"
     found = unpack_result(pack_result(result))
     assert found == result
     assert all(isinstance(entry, Entry) for entry in found.entries)
