@@ -189,7 +189,7 @@ def _chunks(
     n_rows = max(TASK_SAMPLES // shard.chunk_samples, 1)
     is_long = samples.size > TASK_SAMPLES and shard.dtype.kind == "i"
     if is_long:  # else not worth the import of numba
-        from seisflow.archive.bit_planes import fill_samples
+        from seisflow.archive.codecs.bit_planes import fill_samples
 
     def decode(begin: int) -> None:
         buffer = np.empty(shard.chunk_samples, dtype=shard.stored)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numcodecs.blosc import Blosc
 from numpy.typing import NDArray
 
-from seisflow.archive import bit_planes, shards
-from seisflow.archive.bit_planes import HEADER, fill_samples
+from seisflow.archive import shards
+from seisflow.archive.codecs import bit_planes
+from seisflow.archive.codecs.bit_planes import HEADER, fill_samples
 
 BLOSC = Blosc(cname="zstd", clevel=3, shuffle=Blosc.BITSHUFFLE)
 
