@@ -111,13 +111,9 @@ class Emitter:
 
     def interleaved(self, rows: list[Any]) -> list[Any]:
         """Return a0 b0 c0 d0 a1 b1 ... of four vectors, as four vectors."""
-
-        def zipped(n: int) -> list[int]:
-            return [i // 2 + (i % 2) * n for i in range(2 * n)]
-
-        evens = self.shuffle(rows[0], rows[2], zipped(LANES))
-        odds = self.shuffle(rows[1], rows[3], zipped(LANES))
-        both = self.shuffle(evens, odds, zipped(2 * LANES))
+        evens = self.shuffle(rows[0], rows[2], _zipped(LANES))
+        odds = self.shuffle(rows[1], rows[3], _zipped(LANES))
+        both = self.shuffle(evens, odds, _zipped(2 * LANES))
         return [self.shuffle(both, both, list(range(q * LANES, (q + 1) * LANES))) for q in range(4)]
 
     def dealt(self, vectors: list[Any]) -> list[Any]:
@@ -141,3 +137,8 @@ class Emitter:
         exponent = b.shl(b.bitcast(shifted, INTEGERS), ir.Constant(INTEGERS, [23] * LANES))
         power = b.add(exponent, ir.Constant(INTEGERS, [127 << 23] * LANES))
         return b.fmul(series, b.bitcast(power, VECTOR))
+
+
+def _zipped(n: int) -> list[int]:
+    """Return 0, n, 1, n + 1, ...: two vectors of `n` elements in turn."""
+    return [i // 2 + (i % 2) * n for i in range(2 * n)]
