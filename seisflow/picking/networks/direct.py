@@ -17,16 +17,17 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from seisflow.errors import WaveformError, WeightsError
-from seisflow.picking.kernels.convolution import CLASSES, infer
+from seisflow.picking.kernels.convolution import infer
+from seisflow.picking.kernels.steps import CLASSES
 from seisflow.picking.networks.phasenet import DEPTH, PhaseNetNetwork
-from seisflow.picking.networks.steps import Layer, Layers
+from seisflow.picking.networks.program import Layer, Layers
 
 __all__ = ["DirectPhaseNet"]
 
 Floats = NDArray[np.float32]
 
-REACH = 2304
-"""Samples on both sides of an output that it may depend on, rounded up to samples of the lowest level."""
+REACH = 2816
+"""Samples on both sides of an output that its bits depend on: 2,815, in whole samples of the lowest level."""
 PIECE = 16_384
 """Samples of the longest piece of a trace, without the reach."""
 BLOCK = 8
@@ -34,7 +35,7 @@ BLOCK = 8
 
 
 class DirectPhaseNet:
-    """A PhaseNet network compiled for the CPU: its probabilities within 1e-6.
+    """A PhaseNet network compiled for the CPU: its probabilities within 3e-6, torch's own rounding.
 
     May be called by several threads at once; each call brings its own memory, about 1 MB a thread, or
     3 MB for traces.
@@ -82,7 +83,8 @@ class DirectPhaseNet:
         Returns
         -------
         ndarray of float32, shape (window, class, sample)
-            The same bits for any number of threads and windows. NaN where the network sees a NaN.
+            The same bits for any number of threads and windows. NaN where the network sees a NaN, and some
+            samples around.
 
         Raises
         ------
@@ -103,6 +105,8 @@ class DirectPhaseNet:
                 f"expected a contiguous float32 array of shape {shape} to write to, found {out.dtype} of "
                 f"shape {out.shape}"
             )
+        if windows.strides[2] != windows.itemsize:
+            windows = np.ascontiguousarray(windows)
         self._run(windows, out, deque(_pieces(*shape[::2])), threads)
         return out
 

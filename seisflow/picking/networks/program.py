@@ -8,13 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seisflow.picking.kernels.convolution import CLASSES, STRIDE, TAPS, TILES, Op, Step, Tile
+from seisflow.picking.kernels.steps import CLASSES, STRIDE, TAPS, TILES, Op, Step
+from seisflow.picking.kernels.toom_cook import OUTPUTS, VALUES, weight_values
 from seisflow.picking.kernels.vectors import LANES
 
 __all__ = ["Layer", "Layers", "Program"]
 
 Floats = NDArray[np.float32]
 
+LACKING = (Op.REDUCED_WIDE, Op.REDUCED_NARROW)
+"""Operations whose tiles leave their last lane undone."""
 LEAD = 16
 """Zeros before each row: what convolutions read beyond the ends of a row."""
 
@@ -81,7 +84,7 @@ class Layers(NamedTuple):
         """
         widths = [len(same.bias) for same, *_ in self.down]
         deepest = len(widths) - 1
-        writer = _Writer(n, n_trace, len(widths))
+        writer = _Writer(n, n_trace, widths)
         x = writer.rows(0, self.inlet.weight.shape[1])
         single = [writer.rows(level, width) for level, width in enumerate(widths)]
         joined = [
@@ -91,13 +94,13 @@ class Layers(NamedTuple):
         writer.read(x, self.inlet.weight.shape[1])
         writer.same(0, self.inlet, x, single[0])
         for level, (same, *strided) in enumerate(self.down):
-            writer.same(level, same, single[level], joined[level])
+            (writer.same if level == deepest else writer.reduced)(level, same, single[level], joined[level])
             if strided:
                 writer.strided(level, strided[0], joined[level], dealt[level], single[level + 1])
         below = joined[deepest]
         for level, (transposed, same) in zip(reversed(range(deepest)), self.up, strict=True):
             writer.transposed(level, transposed, below, joined[level].after(widths[level]))
-            writer.same(level, same, joined[level], single[level])
+            writer.reduced(level, same, joined[level], single[level])
             below = single[level]
         writer.softmax(self.outlet, below)
         writer.write(below)
@@ -107,13 +110,19 @@ class Layers(NamedTuple):
 class _Writer:
     """Lays out the working memory and writes the steps over it."""
 
-    def __init__(self, n: int, n_trace: int, depth: int) -> None:
-        self.lengths, whole = _lengths(n, depth), _lengths(n_trace, depth)
+    def __init__(self, n: int, n_trace: int, widths: list[int]) -> None:
+        self.widths = widths
+        self.lengths, whole = (_lengths(samples, len(widths)) for samples in (n, n_trace))
         self.pads = [max((low - 1) * STRIDE + TAPS - high, 0) // 2 for high, low in pairwise(whole)]
         self.crops = [(low * STRIDE - high) // 2 for high, low in pairwise(whole)]
         self.table: list[Step] = []
-        self.numbers: list[Floats] = []
-        self.n_numbers = self.n_work = 0
+        self.numbers: list[NDArray[np.floating]] = []
+        self.n_numbers = 0
+        self.n_work = VALUES * max(
+            TILES[op].vectors * LANES * (2 * width + TILES[op].channels)
+            for n, width in zip(self.lengths[:-1], widths[:-1], strict=True)
+            for op in [_op(Op.REDUCED_WIDE, -(-n // OUTPUTS), width)]
+        )
 
     def program(self) -> Program:
         """Return what was written."""
@@ -123,10 +132,13 @@ class _Writer:
 
     def rows(self, level: int, count: int) -> Rows:
         """Reserve rows of activations, as long as the tiles that write them."""
-        spans = [_covered(self.lengths[level], tile) for tile in TILES[Op.SAME_WIDE : Op.TRANSPOSED_WIDE]]
+        n = self.lengths[level]
+        groups = -(-n // OUTPUTS)
+        spans = [_covered(n, Op.SAME_WIDE), _covered(n, Op.SAME_NARROW)]
+        spans.append(OUTPUTS * _covered(groups, _op(Op.REDUCED_WIDE, groups, self.widths[level])))
         if level + 1 < len(self.lengths):
             below = self.lengths[level + 1]
-            spans.append(STRIDE * _covered(below, TILES[_op(Op.TRANSPOSED_WIDE, below, count)]))
+            spans.append(STRIDE * _covered(below, _op(Op.TRANSPOSED_WIDE, below, self.widths[level])))
         stride = LEAD * (-(-(LEAD + max(spans)) // LEAD) | 1)  # odd, lest rows compete for cache sets
         rows = Rows(self.n_work + LEAD, stride)
         self.n_work += count * stride
@@ -144,6 +156,20 @@ class _Writer:
         """Convolve without changing the length."""
         start = Rows(x.at - TAPS // 2, x.stride)
         self._convolve(Op.SAME_WIDE, layer, start, y, self.lengths[level])
+
+    def reduced(self, level: int, layer: Layer, x: Rows, y: Rows) -> None:
+        """Convolve without changing the length, in half of the multiplications."""
+        n_out, n_in, _ = layer.weight.shape
+        n = self.lengths[level]
+        groups = -(-n // OUTPUTS)
+        op = _op(Op.REDUCED_WIDE, groups, n_out)
+        channels = TILES[op].channels
+        halves = np.pad(layer.weight, ((0, 0), (0, 0), (0, 1))).reshape(n_out, n_in, 2, OUTPUTS)
+        numbers = weight_values(halves).reshape(-1, channels, n_in, 2, VALUES).transpose(0, 4, 2, 3, 1)
+        used = np.ones(numbers.shape[1:], bool)
+        used[-1, :, 1] = False  # the second half has no fourth tap, of which alone infinity speaks
+        w, bias = self._put(numbers[:, used]), self._put(layer.bias)
+        self.table.append(Step(op, x.at - TAPS // 2, x.stride, n_in, w, bias, *y, n_out, n, groups))
 
     def strided(self, level: int, layer: Layer, x: Rows, dealt: Rows, y: Rows) -> None:
         """Convolve and keep every fourth sample, from one level to the next."""
@@ -177,7 +203,7 @@ class _Writer:
         w, bias = self._put(blocks), self._put(layer.bias)
         self.table.append(Step(op, *x, n_in, w, bias, *y, n_out, n, n_tiled, crop))
 
-    def _put(self, numbers: Floats) -> int:
+    def _put(self, numbers: NDArray[np.floating]) -> int:
         at = self.n_numbers
         self.numbers.append(numbers.ravel())
         self.n_numbers += numbers.size
@@ -192,15 +218,18 @@ def _lengths(n: int, depth: int) -> list[int]:
     return lengths
 
 
-def _covered(n: int, tile: Tile) -> int:
-    """Return how many samples the tiles hold that cover `n`."""
-    span = tile.vectors * LANES
-    return -(-n // span) * span
+def _blocks(n: int, op: Op) -> int:
+    """Return how many tiles in a row cover `n` samples."""
+    return -(-n // (TILES[op].vectors * LANES - (op in LACKING)))
+
+
+def _covered(n: int, op: Op) -> int:
+    """Return where the last of the tiles ends that cover `n` samples."""
+    return max(TILES[op].vectors * LANES * _blocks(n, op) - (op in LACKING) * (_blocks(n, op) - 1), 0)
 
 
 def _op(wide: Op, n: int, n_out: int) -> Op:
     """Return the operation whose tiles waste less."""
     narrow = Op(wide + 1)
-    if n_out % TILES[narrow].channels == 0 and _covered(n, TILES[narrow]) < _covered(n, TILES[wide]):
-        return narrow
-    return wide
+    wide_cost, narrow_cost = (_blocks(n, op) * TILES[op].vectors for op in (wide, narrow))
+    return narrow if n_out % TILES[narrow].channels == 0 and narrow_cost < wide_cost else wide
