@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 
 REACH = 2816
 """Samples on both sides of an output that its bits depend on: 2,815, in whole samples of the lowest level."""
-PIECE = 16_384
+PIECE = 32_768
 """Samples of the longest piece of a trace, without the reach."""
 BLOCK = 8
 """Windows that a thread takes at a time."""
