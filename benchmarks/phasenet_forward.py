@@ -4,8 +4,8 @@ Usage: python benchmarks/phasenet_forward.py [--json] [--quick] [--threads N ...
 
 Windows are SeisBench's, 3 components of 3,001 samples, already normalised; torch gets them in batches of 64,
 once as the network is and once with its batch normalisations folded in (`for_inference`). The sides take
-turns in every round, and the best round of each counts: in windows a second of the clock (`windows_s`), and in
-windows a second of one processor (`windows_cpu_s`), which other work on the machine disturbs less.
+turns in every round, and the best round of each counts: in windows a second of the clock (`windows_s`), and
+of one processor (`windows_cpu_s`), which other work on the machine disturbs less.
 Beside them, a trace of 1,000,000 samples goes through the compiled network as one window; its samples
 are divided by 3,001 for comparison. The weights are random: the time does not depend on them.
 `compile_s` is the first use after installation, processor time of a fresh process; later ones find the
@@ -50,7 +50,7 @@ def compile_s() -> float:
 
 def best_rates(sides: dict[str, Callable[[], float]], rounds: int) -> dict[str, tuple[float, float]]:
     """Return the best windows a second, of the clock and of a processor, of sides that take turns."""
-    rates = {name: (0.0, 0.0) for name in sides}
+    rates = dict.fromkeys(sides, (0.0, 0.0))
     for _ in range(rounds):
         for name, side in sides.items():
             clock, processor = time.perf_counter(), time.process_time()

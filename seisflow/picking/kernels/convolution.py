@@ -42,7 +42,7 @@ def _layer(compute: Callable[..., None], tile: Tile) -> Any:
 
     @njit(nogil=True)
     def layer(step: Step, weights: Floats, work: Floats) -> None:
-        for t in range(0, step.n_tiled, span):
+        for t in range(step.first, step.last, span):
             for c in range(0, step.n_out, channels):
                 w, y = step.w + c * step.n_in * TAPS, step.y + c * step.y_row
                 compute(
@@ -61,7 +61,7 @@ def _reduced_layer(compute: Callable[..., None], tile: Tile) -> Any:
     def layer(step: Step, weights: Floats, work: Floats) -> None:
         n_in, at = step.n_in, step.scratch
         products = at + VALUES * n_in * lanes
-        for t in range(0, step.n_tiled, lanes - 1):
+        for t in range(step.first, step.last, lanes - 1):
             for c in range(n_in):
                 for lane in range(0, lanes, LANES):
                     x, y = step.x + c * step.x_row, at + c * lanes + lane
@@ -90,7 +90,7 @@ _mix = _layer(softmax, Tile(CLASSES, 1))
 def _deal_rows(step: Step, weights: Floats, work: Floats) -> None:
     for c in range(step.n_in):
         x, y = step.x + c * step.x_row, step.y + c * STRIDE * step.y_row
-        for t in range(0, step.n_tiled, LANES):
+        for t in range(step.first, step.last, LANES):
             deal(work, weights, x, 0, 0, 0, 0, y, step.y_row, t, 0, 0)
 
 
@@ -98,7 +98,7 @@ def _deal_rows(step: Step, weights: Floats, work: Floats) -> None:
 def _step(row: Table) -> Step:
     return Step(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11],
-        row[12],
+        row[12], row[13],
     )  # fmt: skip
 
 

@@ -56,8 +56,9 @@ class Step(NamedTuple):
         Output channels.
     n : int
         Samples of an output row; what tiles hold beyond is written as zeros.
-    n_tiled : int
-        Samples that tiles must cover: of the output, or the input of a transposed convolution.
+    first, last : int
+        What tiles must cover: samples of the output, `OUTPUTS` of them in reduced convolutions, or samples
+        of the input in transposed ones.
     crop : int
         Samples that a transposed convolution leaves out at its beginning.
     scratch : int
@@ -74,7 +75,8 @@ class Step(NamedTuple):
     y_row: int = 0
     n_out: int = 0
     n: int = 0
-    n_tiled: int = 0
+    first: int = 0
+    last: int = 0
     crop: int = 0
     scratch: int = 0
 

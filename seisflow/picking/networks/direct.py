@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 
 REACH = 2816
 """Samples on both sides of an output that its bits depend on: 2,815, in whole samples of the lowest level."""
-PIECE = 32_768
+PIECE = 16_384
 """Samples of the longest piece of a trace, without the reach."""
 BLOCK = 8
 """Windows that a thread takes at a time."""
@@ -143,7 +143,8 @@ class DirectPhaseNet:
                     piece = pieces.popleft()
                 except IndexError:  # another thread took the last one
                     return
-                needed = self._program(piece[3] - piece[2], windows.shape[2])
+                _, _, start, stop, first, last = piece
+                needed = self._program(stop - start, windows.shape[2], first - start, last - start)
                 if needed is not program:
                     program, work = needed, np.zeros(needed.n_work, np.float32)
                 infer(windows, piece, program.steps, program.weights, work, out)
