@@ -76,7 +76,7 @@ def test_probabilities_are_those_of_torch(
     assert np.abs(probabilities - by_torch(windows)).max(initial=0) < CLOSE
 
 
-@pytest.mark.parametrize("n", [3000, 3001, 3008, 16_384 + 2 * 2816, 8192])
+@pytest.mark.parametrize("n", [3000, 3001, 3008, 32_768 + 2 * 2816, 8192])
 def test_windows_of_the_usual_lengths_are_those_of_torch(
     direct: Any, by_torch: Callable[[Floats], Floats], n: int
 ) -> None:
