@@ -36,7 +36,7 @@ BLOCK = 8
 
 
 class DirectPhaseNet:
-    """A PhaseNet network compiled for the CPU: its probabilities within 3e-6, torch's own rounding.
+    """A PhaseNet network compiled for the CPU: its probabilities within 5e-6.
 
     May be called by several threads at once; each call brings its own memory, 1.1 MB a thread for windows of
     3,001 samples, at most 11 MB for long ones.
