@@ -125,6 +125,11 @@ def test_windows_may_be_views_of_a_trace_that_cannot_be_written(direct: Any) -> 
     assert np.array_equal(out, direct.forward(np.ascontiguousarray(views)))
 
 
+def test_windows_may_have_any_strides(direct: Any) -> None:
+    every_other = samples(4, 3, 6002)[::2, ::-1, ::2]
+    assert np.array_equal(direct.forward(every_other), direct.forward(every_other.copy()))
+
+
 def test_extreme_amplitudes_and_silence_are_those_of_torch(
     direct: Any, by_torch: Callable[[Floats], Floats]
 ) -> None:
