@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ def peak_amplitudes(
 
     Parameters
     ----------
-    traces : ndarray, shape (component, sample)
+    traces : ndarray of float32, shape (component, sample)
         Gaps NaN.
     onsets : ndarray of int, shape (pick,)
         Sample of each onset.
@@ -34,11 +35,26 @@ def peak_amplitudes(
     """
     before, after = round(REFERENCE_S * rate_hz), max(round(window_s * rate_hz), 1)
     peaks = np.full(len(onsets), np.nan, np.float32)
-    for i, onset in enumerate(onsets):
-        noise = traces[:, max(onset - before, 0) : onset]
-        signal = traces[:, onset : onset + after]
-        usable = np.isfinite(noise).any(axis=1) & np.isfinite(signal).any(axis=1)
-        if usable.any():
-            level = np.nanmean(noise[usable], axis=1, keepdims=True)
-            peaks[i] = np.nanmax(np.abs(signal[usable] - level))
+    _measure(traces, onsets, before, after, peaks)
     return peaks
+
+
+@numba.njit(cache=True, nogil=True)
+def _measure(
+    traces: NDArray[np.float32], onsets: NDArray[np.int64], before: int, after: int, peaks: NDArray[np.float32]
+) -> None:
+    for i in range(len(onsets)):
+        onset = onsets[i]
+        for c in range(len(traces)):
+            total, n_before = 0.0, 0
+            for value in traces[c, max(onset - before, 0) : onset]:
+                if not np.isnan(value):
+                    total += value
+                    n_before += 1
+            if n_before == 0:
+                continue
+            level = np.float32(total / n_before)
+            for value in traces[c, onset : onset + after]:
+                size = abs(value - level)
+                if not np.isnan(size) and not peaks[i] >= size:
+                    peaks[i] = size

@@ -1,55 +1,96 @@
-"""Batched inference: a network slides over a record, and overlapping windows are stacked.
+"""Inference over a record of any length: a network's windows or chunks in, finished pieces of curves out.
 
-Windows start at multiples of the hop counted from 1970, so that the same stretch of data meets the same
-windows wherever the record is cut. A window's outputs are weighted by a triangle that is largest in its
-middle, where the network sees both sides of an onset; the triangles of half-overlapping windows
-add up to a constant.
+Only one batch is in memory at a time, beside the record itself: what a batch finishes is handed on at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from seisflow.picking.normalisation import SCALES, Scale, gather_windows
+from seisflow.picking.sliding import knots_of, normalise_into
+from seisflow.picking.stacking import Piece, Points, Stack, Stacking
+from seisflow.picking.windows import Runs, Windows
+
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-__all__ = ["Sliding", "annotate", "peaks", "sample_number"]
+__all__ = ["ContinuousModel", "Placement", "WindowModel", "annotate_trace", "annotate_windows", "sample_number"]
 
 
 @dataclass(frozen=True)
-class Sliding:
-    """How a network slides over a record.
+class WindowModel:
+    """A network that looks at windows, and what it needs around it.
 
     Attributes
     ----------
+    network : callable
+        From windows (window, channel, sample) to curves (window, class, value).
     n_window, n_hop : int
         Samples in a window, and between the starts of neighbouring windows.
-    n_classes : int
-        Classes of the network's output.
-    norm : str
-        ``"std"`` divides each component of a window by its standard deviation, ``"peak"`` by its
-        largest absolute value; both after the mean is removed.
-    detrend : bool
-        Remove a straight line instead of the mean.
-    batch_size : int
-        Windows in one call of the network.
+    classes : tuple of int
+        The classes wanted, such as those of P and S.
+    demean, detrend, scale, taper
+        How windows are normalised, see `gather_windows`.
+    blinding : tuple of int
+        Values at both ends of a window that do not count.
+    stacking : {"avg", "max"}
+    point : int, optional
+        For networks with one value a window: the sample it is valid for.
     """
 
+    network: Callable[[Tensor], Tensor]
     n_window: int
     n_hop: int
-    n_classes: int = 3
-    norm: str = "std"
+    classes: tuple[int, ...]
+    demean: bool = True
     detrend: bool = False
+    scale: Scale = "std"
+    taper: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    blinding: tuple[int, int] = (0, 0)
+    stacking: Stacking = "avg"
+    point: int | None = None
+
+
+@dataclass(frozen=True)
+class ContinuousModel:
+    """A network that looks at records of any length, normalised by sliding statistics.
+
+    Attributes
+    ----------
+    network : callable
+        From (1, channel, sample) to (1, class, sample).
+    n_statistics : int
+        Samples in a window of the sliding mean and deviation.
+    n_chunk : int
+        Samples that one call decides.
+    n_reach : int
+        Samples on both sides of a chunk that are given to the network beside it; no output depends on
+        anything farther away.
+    classes : tuple of int
+        The classes wanted.
+    """
+
+    network: Callable[[Tensor], Tensor]
+    classes: tuple[int, ...]
+    n_statistics: int = 3000
+    n_chunk: int = 32768
+    n_reach: int = 2048
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a network runs: neither changes what it says by more than rounding."""
+
+    device: str = "auto"
     batch_size: int = 64
+    threads: int | None = None
 
 
 def sample_number(start: np.datetime64, rate_hz: float) -> int:
@@ -59,121 +100,125 @@ def sample_number(start: np.datetime64, rate_hz: float) -> int:
     return (2 * nanoseconds * rate.numerator + rate.denominator * 10**9) // (2 * rate.denominator * 10**9)
 
 
-def annotate(
-    network: torch.nn.Module,
-    traces: NDArray[np.float32],
-    first_sample: int,
-    sliding: Sliding,
-    *,
-    device: str = "auto",
-    threads: int | None = None,
-) -> NDArray[np.float32]:
-    """Return the class probabilities of every sample, shape (class, sample).
+def annotate_windows(
+    model: WindowModel,
+    data: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    windows: Windows,
+    placement: Placement,
+) -> Iterator[Piece]:
+    """Yield the curves of the wanted classes, stretch by stretch.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        From (window, component, sample) to (window, class, sample).
-    traces : ndarray of float32, shape (component, sample)
-        Missing samples NaN; they enter the network as zeros. The components are in its order.
-    first_sample : int
-        Number of the first sample, counted from 1970 (see `sample_number`).
-    sliding : Sliding
-    device : {"auto", "cpu", "cuda"}
-    threads : int, optional
-        Threads of the network on a CPU; None leaves them as they are.
-
-    Returns
-    -------
-    ndarray of float32
-        Zero where no window holds live data. Independent of the batch size within 1e-5.
+    model : WindowModel
+    data : ndarray of float32, shape (component, sample)
+        Missing samples NaN.
+    rows : ndarray of int64, shape (channel,)
+        Row of `data` for each channel of the network, -1 for absent ones.
+    windows : Windows
+    placement : Placement
     """
-    n = traces.shape[1]
-    lead = first_sample % sliding.n_hop + sliding.n_window - sliding.n_hop
-    n_windows = -(-(lead + n) // sliding.n_hop)
-    padded = np.full((len(traces), (n_windows - 1) * sliding.n_hop + sliding.n_window), np.nan, np.float32)
-    padded[:, lead : lead + n] = traces
-    views = sliding_window_view(padded, sliding.n_window, axis=1)[:, :: sliding.n_hop].swapaxes(0, 1)
-    triangle = np.minimum(np.arange(sliding.n_window), np.arange(sliding.n_window)[::-1]) + 0.5
-    triangle = (triangle / triangle.max()).astype(np.float32)
-    total = np.zeros((sliding.n_classes, padded.shape[1]), np.float32)
-    weight = np.zeros(padded.shape[1], np.float32)
-    for numbers, outputs in _batches(network, views, sliding, device, threads):
-        for number, output in zip(numbers, outputs, strict=True):
-            span = slice(number * sliding.n_hop, number * sliding.n_hop + sliding.n_window)
-            total[:, span] += output * triangle
-            weight[span] += triangle
-    total /= np.where(weight > 0, weight, 1)
-    return total[:, lead : lead + n]
+    from seisflow.picking.forward import Team, device_of, outputs, thread_limit
 
-
-def _batches(
-    network: torch.nn.Module, views: NDArray[np.float32], sliding: Sliding, device: str, threads: int | None
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield the numbers of the live windows of a batch and what the network says about them."""
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network.to(device)
-    with _thread_limit(threads), torch.inference_mode():
-        for first in range(0, len(views), sliding.batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(views[first : first + sliding.batch_size])).to(
-                device
-            )
-            batch, live = _normalised(batch, sliding)
-            if live.any():
-                outputs = network(batch[live]).cpu().numpy()
-                yield first + np.flatnonzero(live.cpu().numpy()), outputs
-
-
-def _normalised(batch: Tensor, sliding: Sliding) -> tuple[Tensor, Tensor]:
-    """Return windows with zero mean and unit scale over the samples there are, and which are alive."""
-    import torch
-
-    present = ~torch.isnan(batch)
-    n_present = present.sum(dim=-1, keepdim=True).clamp(min=1)
-    batch = torch.nan_to_num_(batch, nan=0.0)
-    batch = (batch - batch.sum(dim=-1, keepdim=True) / n_present) * present
-    if sliding.detrend:
-        clock = torch.arange(batch.shape[-1], device=batch.device, dtype=batch.dtype).expand_as(batch)
-        clock = (clock - (clock * present).sum(dim=-1, keepdim=True) / n_present) * present
-        slope = (batch * clock).sum(dim=-1, keepdim=True) / clock.square().sum(dim=-1, keepdim=True).clamp(
-            min=1
+    n_batch = max(min(placement.batch_size, len(windows.starts)), 1)
+    starts = np.array_split(windows.starts, range(n_batch, len(windows.starts), n_batch))
+    stretches = np.array_split(windows.stretch, range(n_batch, len(windows.starts), n_batch))
+    if not len(windows.starts):
+        return
+    classes = np.array(model.classes, np.int64)
+    if model.point is None:
+        stack: Stack | Points = Stack(
+            model.n_window, model.n_hop, n_batch, classes, model.blinding, model.stacking
         )
-        batch = batch - slope * clock
-    if sliding.norm == "peak":
-        scale = batch.abs().amax(dim=-1, keepdim=True)
     else:
-        scale = (batch.square().sum(dim=-1, keepdim=True) / n_present).sqrt()
-    return batch / torch.where(scale > 0, scale, 1), (scale > 0).any(dim=1).squeeze(-1)
+        stack = Points(model.n_hop, classes, model.point)
+    scale = SCALES.index(model.scale)
+    with Team(placement.threads) as team, thread_limit(placement.threads):
+
+        def batch(chosen: NDArray[np.int64]) -> Callable[[NDArray[np.float32]], None]:
+            def write(into: NDArray[np.float32]) -> None:
+                def share(part: slice) -> None:
+                    gather_windows(
+                        data, rows, chosen[part], into[part], model.demean, model.detrend, scale, model.taper
+                    )
+
+                team.share(share, len(chosen))
+
+            return write
+
+        shape = (n_batch, len(rows), model.n_window)
+        batches = ((len(chosen), batch(chosen)) for chosen in starts)
+        results = outputs(model.network, batches, shape, device_of(placement.device))
+        for number, result in enumerate(results):
+            following = None
+            if number + 1 < len(starts):
+                following = int(starts[number + 1][0]), int(stretches[number + 1][0])
+            yield from stack.add(result, starts[number], stretches[number], following)
 
 
-@contextmanager
-def _thread_limit(threads: int | None) -> Iterator[None]:
-    import torch
+def annotate_trace(
+    model: ContinuousModel,
+    data: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    runs: list[Runs],
+    first_sample: int,
+    placement: Placement,
+) -> Iterator[Piece]:
+    """Yield the curves of the wanted classes of a whole record, chunk by chunk.
 
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    Chunks lie at multiples of their length counted from 1970, so that the same data give the same
+    curves wherever the record is cut; chunks without data are zeros.
 
-
-def peaks(curve: NDArray[np.float32], threshold: float, n_apart: int) -> NDArray[np.int64]:
-    """Return the samples where a curve is at least `threshold` and largest within `n_apart` on both sides.
-
-    Whether a sample is a peak depends on that neighbourhood only. Of equal samples the first counts.
+    Parameters
+    ----------
+    model : ContinuousModel
+    data : ndarray of float32, shape (component, sample)
+    rows : ndarray of int64, shape (channel,)
+        Row of `data` for each channel of the network, -1 for absent ones.
+    runs : list of ndarray of int64, shape (run, 2)
+        The samples of each row that count.
+    first_sample : int
+        Number of the first sample, counted from 1970.
+    placement : Placement
     """
-    from scipy.ndimage import maximum_filter1d
+    from seisflow.picking.forward import Team, device_of, outputs, thread_limit
 
-    high = np.flatnonzero(curve >= threshold)
-    if not len(high):
-        return high
-    top: NDArray[np.int64] = high[
-        curve[high] == maximum_filter1d(curve, 2 * n_apart + 1, mode="nearest")[high]
-    ]
-    apart: NDArray[np.bool_] = np.diff(top, prepend=top[:1] - n_apart - 1) > n_apart
-    return top[apart]
+    n, n_half = data.shape[1], model.n_statistics // 2
+    lead = first_sample % n_half
+    used = [row for row in rows.tolist() if row >= 0]
+    with Team(placement.threads) as team, thread_limit(placement.threads):
+        knots = {row: knots_of(data[row], runs[row], lead, n_half) for row in used}
+
+        def chunk(first: int) -> Callable[[NDArray[np.float32]], None]:
+            def write(into: NDArray[np.float32]) -> None:
+                def share(part: slice) -> None:
+                    for channel in range(part.start, part.stop):
+                        row = int(rows[channel])
+                        if row < 0:
+                            into[0, channel] = 0
+                            continue
+                        normalise_into(
+                            into[0, channel],
+                            first - model.n_reach,
+                            data[row],
+                            runs[row],
+                            *knots[row],
+                            lead,
+                            n_half,
+                        )
+
+                team.share(share, len(rows))
+
+            return write
+
+        firsts = np.arange(-(first_sample % model.n_chunk), n, model.n_chunk).tolist()
+        shape = (1, len(rows), model.n_chunk + 2 * model.n_reach)
+        results = outputs(
+            model.network, ((1, chunk(first)) for first in firsts), shape, device_of(placement.device)
+        )
+        for first, result in zip(firsts, results, strict=True):
+            low, high = max(first, 0), min(first + model.n_chunk, n)
+            inner = slice(model.n_reach + low - first, model.n_reach + high - first)
+            curves = np.ascontiguousarray(result[0][list(model.classes), inner])
+            yield Piece(low, 1, curves, high == n)

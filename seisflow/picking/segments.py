@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["near_edges", "runs", "without_flat_runs", "without_short_runs"]
+__all__ = ["near_edges", "runs", "without_flat_runs"]
 
 
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -22,31 +21,32 @@ def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     return edges.reshape(-1, 2).astype(np.int64)
 
 
-def without_short_runs(data: NDArray[np.float32], n_min: int) -> NDArray[np.float32]:
-    """Return a trace whose runs of finite samples shorter than `n_min` are missing too."""
-    finite = runs(np.isfinite(data))
-    short = finite[finite[:, 1] - finite[:, 0] < n_min]
-    if not len(short):
-        return data
-    data = data.copy()
-    for start, stop in short:
-        data[start:stop] = np.nan
-    return data
-
-
-def near_edges(traces: NDArray[Any], n_guard: int) -> NDArray[np.bool_]:
-    """Return which samples are missing in all traces, or nearer than `n_guard` to an edge of one.
+def near_edges(traces: list[NDArray[np.int64]], n: int, n_guard: int) -> NDArray[np.bool_]:
+    """Return which of `n` samples are missing in all traces, or nearer than `n_guard` to an edge of one.
 
     Parameters
     ----------
-    traces : ndarray, shape (component, sample)
-        The two ends of a trace are edges as well.
+    traces : list of ndarray of int64, shape (run, 2)
+        The runs of samples of each trace; the two ends of a trace are edges as well.
+    n, n_guard : int
     """
-    blocked: NDArray[np.bool_] = np.all(np.isnan(traces), axis=0)
-    for trace in traces:
-        for edge in runs(np.isfinite(trace)).ravel():
-            blocked[max(edge - n_guard, 0) : edge + n_guard] = True
+    blocked = np.ones(n, np.bool_)
+    for found in traces:
+        _mark(blocked, found, 0, value=False)
+    for found in traces:
+        _mark(blocked, found, n_guard, value=True)
     return blocked
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(mask: NDArray[np.bool_], found: NDArray[np.int64], n_guard: int, value: bool) -> None:
+    """Set a mask in runs, or where there is a guard around their edges."""
+    for i in range(len(found)):
+        if n_guard == 0:
+            mask[found[i, 0] : found[i, 1]] = value
+        else:
+            for edge in found[i]:
+                mask[max(edge - n_guard, 0) : edge + n_guard] = value
 
 
 def without_flat_runs(data: NDArray[np.float32], n_flat: int) -> NDArray[np.float32]:

@@ -26,11 +26,14 @@ class Weights:
         Tensor by layer name (SeisBench's layout).
     model_args : dict
         SeisBench's description: ``sampling_rate``, ``component_order``, ``phases``, ``norm``...
+    default_args : dict
+        How the weights are meant to be used: ``P_threshold``, ``blinding``, ``overlap``...
     """
 
     digest: str
     state: dict[str, Any] = field(compare=False, repr=False)
     model_args: dict[str, Any] = field(compare=False, repr=False)
+    default_args: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def read_weights(name_or_path: str, model: str = "PhaseNet") -> Weights:
@@ -77,12 +80,13 @@ def _from_bytes(content: bytes, description: bytes, where: str) -> Weights:
 
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        model_args = json.loads(description).get("model_args", {})
+        described = json.loads(description)
+        model_args, default_args = described.get("model_args") or {}, described.get("default_args") or {}
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
         raise WeightsError(
             f"{where} is no weights file (a torch state dict, with JSON beside it): {error}"
         ) from error
-    return Weights(_digest(state, model_args), state, model_args)
+    return Weights(_digest(state, model_args), state, model_args, default_args)
 
 
 @lru_cache(maxsize=8)
@@ -100,7 +104,7 @@ def _from_seisbench(name: str, model: str) -> Weights:
     except Exception as error:  # its hub raises many kinds: no route, no such name, broken cache
         raise WeightsError(f"SeisBench has no weights '{name}' here ({error}); {advice}") from error
     state, model_args = dict(network.state_dict()), network.get_model_args()
-    return Weights(_digest(state, model_args), state, model_args)
+    return Weights(_digest(state, model_args), state, model_args, dict(network.default_args))
 
 
 def _digest(state: dict[str, Any], model_args: dict[str, Any]) -> str:
