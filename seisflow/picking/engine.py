@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seisflow.picking.normalisation import SCALES, Scale, gather_windows
-from seisflow.picking.sliding import knots_of, normalise_into
+from seisflow.picking.sliding import Knots, knots_of, normalise_into
 from seisflow.picking.stacking import Piece, Points, Stack, Stacking
 from seisflow.picking.windows import Runs, Windows
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from seisflow.picking.forward import Team
 
 __all__ = ["ContinuousModel", "Placement", "WindowModel", "annotate_trace", "annotate_windows", "sample_number"]
 
@@ -121,40 +124,67 @@ def annotate_windows(
     """
     from seisflow.picking.forward import Team, device_of, outputs, thread_limit
 
-    n_batch = max(min(placement.batch_size, len(windows.starts)), 1)
-    starts = np.array_split(windows.starts, range(n_batch, len(windows.starts), n_batch))
-    stretches = np.array_split(windows.stretch, range(n_batch, len(windows.starts), n_batch))
-    if not len(windows.starts):
+    n = len(windows.starts)
+    if not n:
         return
-    classes = np.array(model.classes, np.int64)
-    if model.point is None:
-        stack: Stack | Points = Stack(
-            model.n_window, model.n_hop, n_batch, classes, model.blinding, model.stacking
-        )
-    else:
-        stack = Points(model.n_hop, classes, model.point)
-    scale = SCALES.index(model.scale)
+    n_batch = min(placement.batch_size, n)
+    batches = [slice(first, min(first + n_batch, n)) for first in range(0, n, n_batch)]
+    stack = _stack_of(model, n_batch)
     with Team(placement.threads) as team, thread_limit(placement.threads):
-
-        def batch(chosen: NDArray[np.int64]) -> Callable[[NDArray[np.float32]], None]:
-            def write(into: NDArray[np.float32]) -> None:
-                def share(part: slice) -> None:
-                    gather_windows(
-                        data, rows, chosen[part], into[part], model.demean, model.detrend, scale, model.taper
-                    )
-
-                team.share(share, len(chosen))
-
-            return write
-
-        shape = (n_batch, len(rows), model.n_window)
-        batches = ((len(chosen), batch(chosen)) for chosen in starts)
-        results = outputs(model.network, batches, shape, device_of(placement.device))
-        for number, result in enumerate(results):
+        source = _WindowSource(model, data, rows, windows.starts, team)
+        results = outputs(
+            model.network,
+            ((part.stop - part.start, partial(source.write, part)) for part in batches),
+            (n_batch, len(rows), model.n_window),
+            device_of(placement.device),
+        )
+        for part, result in zip(batches, results, strict=True):
+            result[~source.live[part]] = 0
             following = None
-            if number + 1 < len(starts):
-                following = int(starts[number + 1][0]), int(stretches[number + 1][0])
-            yield from stack.add(result, starts[number], stretches[number], following)
+            if part.stop < n:
+                following = int(windows.starts[part.stop]), int(windows.stretch[part.stop])
+            yield from stack.add(result, windows.starts[part], windows.stretch[part], following)
+
+
+def _stack_of(model: WindowModel, n_batch: int) -> Stack | Points:
+    classes = np.array(model.classes, np.int64)
+    if model.point is not None:
+        return Points(model.n_hop, classes, model.point)
+    return Stack(model.n_window, model.n_hop, n_batch, classes, model.blinding, model.stacking)
+
+
+class _WindowSource:
+    """Writes normalised windows of a record into arrays, and notes which hold anything that moves."""
+
+    def __init__(
+        self,
+        model: WindowModel,
+        data: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        team: Team,
+    ) -> None:
+        self._model, self._data, self._rows, self._starts, self._team = model, data, rows, starts, team
+        self.live = np.ones(len(starts), np.bool_)
+
+    def write(self, windows: slice, into: NDArray[np.float32]) -> None:
+        starts, live, model = self._starts[windows], self.live[windows], self._model
+        scale = SCALES.index(model.scale)
+
+        def share(part: slice) -> None:
+            gather_windows(
+                self._data,
+                self._rows,
+                starts[part],
+                into[part],
+                model.demean,
+                model.detrend,
+                scale,
+                model.taper,
+                live[part],
+            )
+
+        self._team.share(share, len(starts))
 
 
 def annotate_trace(
@@ -184,41 +214,85 @@ def annotate_trace(
     """
     from seisflow.picking.forward import Team, device_of, outputs, thread_limit
 
-    n, n_half = data.shape[1], model.n_statistics // 2
-    lead = first_sample % n_half
-    used = [row for row in rows.tolist() if row >= 0]
+    n, n_chunk, n_reach = data.shape[1], model.n_chunk, model.n_reach
+    firsts = range(-(first_sample % n_chunk), n, n_chunk)
     with Team(placement.threads) as team, thread_limit(placement.threads):
-        knots = {row: knots_of(data[row], runs[row], lead, n_half) for row in used}
-
-        def chunk(first: int) -> Callable[[NDArray[np.float32]], None]:
-            def write(into: NDArray[np.float32]) -> None:
-                def share(part: slice) -> None:
-                    for channel in range(part.start, part.stop):
-                        row = int(rows[channel])
-                        if row < 0:
-                            into[0, channel] = 0
-                            continue
-                        normalise_into(
-                            into[0, channel],
-                            first - model.n_reach,
-                            data[row],
-                            runs[row],
-                            *knots[row],
-                            lead,
-                            n_half,
-                        )
-
-                team.share(share, len(rows))
-
-            return write
-
-        firsts = np.arange(-(first_sample % model.n_chunk), n, model.n_chunk).tolist()
-        shape = (1, len(rows), model.n_chunk + 2 * model.n_reach)
+        source = _ChunkSource(model, data, rows, runs, first_sample, team)
+        alive = [first for first in firsts if source.moves(first - n_reach, first + n_chunk + n_reach)]
         results = outputs(
-            model.network, ((1, chunk(first)) for first in firsts), shape, device_of(placement.device)
+            model.network,
+            ((1, partial(source.write, first - n_reach)) for first in alive),
+            (1, len(rows), n_chunk + 2 * n_reach),
+            device_of(placement.device),
         )
-        for first, result in zip(firsts, results, strict=True):
-            low, high = max(first, 0), min(first + model.n_chunk, n)
-            inner = slice(model.n_reach + low - first, model.n_reach + high - first)
-            curves = np.ascontiguousarray(result[0][list(model.classes), inner])
+        ahead = iter(alive)
+        awaited = next(ahead, None)
+        for first in firsts:
+            low, high = max(first, 0), min(first + n_chunk, n)
+            curves = np.zeros((len(model.classes), high - low), np.float32)
+            if first == awaited:
+                inner = slice(n_reach + low - first, n_reach + high - first)
+                np.take(next(results)[0, :, inner], model.classes, axis=0, out=curves)
+                source.silence(curves, low)
+                awaited = next(ahead, None)
             yield Piece(low, 1, curves, high == n)
+
+
+class _ChunkSource:
+    """Writes chunks of a record into arrays, normalised by sliding statistics."""
+
+    def __init__(
+        self,
+        model: ContinuousModel,
+        data: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        runs: list[Runs],
+        first_sample: int,
+        team: Team,
+    ) -> None:
+        self._data, self._rows, self._runs, self._team = data, rows, runs, team
+        self._n_cell = model.n_statistics // 2
+        self._lead = first_sample % self._n_cell
+        used = rows[rows >= 0].tolist()
+        self._knots: dict[int, Knots] = {}
+
+        def share(part: slice) -> None:
+            for row in used[part]:
+                self._knots[row] = knots_of(data[row], runs[row], self._lead, self._n_cell)
+
+        team.share(share, len(used))
+        n_cells = -(-(self._lead + data.shape[1]) // self._n_cell)
+        self._still = np.ones(n_cells, np.bool_)
+        for knots in self._knots.values():
+            self._still &= knots.deviation[:, 0] == 0
+
+    def moves(self, first: int, stop: int) -> bool:
+        """Whether any component moves between two samples."""
+        low, high = (max(sample + self._lead, 0) // self._n_cell for sample in (first, stop - 1))
+        return not self._still[low : high + 1].all()
+
+    def silence(self, curves: NDArray[np.float32], first: int) -> None:
+        """Set curves to zero in the cells where nothing moves."""
+        low = first + self._lead
+        for cell in np.flatnonzero(self._still[low // self._n_cell : -(-(low + curves.shape[1]) // self._n_cell)]):
+            begin = (low // self._n_cell + int(cell)) * self._n_cell - low
+            curves[:, max(begin, 0) : begin + self._n_cell] = 0
+
+    def write(self, first: int, into: NDArray[np.float32]) -> None:
+        def share(part: slice) -> None:
+            for channel in range(part.start, part.stop):
+                row = int(self._rows[channel])
+                if row < 0:
+                    into[0, channel] = 0
+                else:
+                    normalise_into(
+                        into[0, channel],
+                        first,
+                        self._data[row],
+                        self._runs[row],
+                        *self._knots[row],
+                        self._lead,
+                        self._n_cell,
+                    )
+
+        self._team.share(share, len(self._rows))

@@ -34,6 +34,7 @@ def gather_windows(
     detrend: bool,
     scale: int,
     taper: NDArray[np.float32],
+    live: NDArray[np.bool_],
 ) -> None:
     """Copy windows out of a record and normalise them.
 
@@ -52,11 +53,14 @@ def gather_windows(
         channels of a window by one standard deviation.
     taper : ndarray of float32
         Factors on the first samples, and reversed on the last; may be empty.
+    live : ndarray of bool, shape (window,)
+        Set to whether any component moves within the window.
     """
     n = out.shape[2]
     for i in range(len(starts)):
         start = starts[i]
         square_of_all = 0.0
+        live[i] = False
         for c in range(len(rows)):
             x = out[i, c]
             if rows[c] < 0:
@@ -74,19 +78,13 @@ def gather_windows(
                     x[j] -= mean
             if detrend:
                 _remove_line(x)
-            if scale == 1:
-                factor = _inverse(np.sqrt(_sum_of_squares(x) / (n - 1)))
+            square = _sum_of_squares(x)
+            live[i] |= square > 0
+            if scale == 1 or scale == 2:
+                factor = _inverse(np.sqrt(square / (n - 1)) if scale == 1 else _peak(x))
                 for j in range(n):
                     x[j] *= factor
-            elif scale == 2:
-                peak = np.float32(0)
-                for j in range(n):
-                    peak = max(peak, abs(x[j]))
-                factor = _inverse(peak)
-                for j in range(n):
-                    x[j] *= factor
-            elif scale == 3:
-                square_of_all += _sum_of_squares(x)
+            square_of_all += square
         factor = np.float32(1)
         if scale == 3:
             factor = _inverse(np.sqrt(square_of_all / (n * len(rows) - 1)))
@@ -103,6 +101,14 @@ def gather_windows(
 @numba.njit(cache=True, nogil=True)
 def _inverse(scale: float) -> np.float32:
     return np.float32(1 / (np.float32(scale) + EPSILON)) if scale > 0 else np.float32(0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _peak(x: NDArray[np.float32]) -> np.float32:
+    peak = np.float32(0)
+    for value in x:
+        peak = max(peak, abs(value))
+    return peak
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
