@@ -1,0 +1,178 @@
+"""PhaseNet on a CPU, near the speed of its arithmetic units.
+
+Batch normalisations are folded into the convolutions. A thread takes a window at a time, so that activations
+stay in its cache; longer traces are cut in pieces that overlap by as much as the network sees.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from seisflow.errors import WaveformError, WeightsError
+from seisflow.picking.kernels.convolution import CLASSES, infer
+from seisflow.picking.networks.phasenet import DEPTH, PhaseNetNetwork
+from seisflow.picking.networks.steps import Layer, Layers
+
+__all__ = ["DirectPhaseNet"]
+
+Floats = NDArray[np.float32]
+
+REACH = 2304
+"""Samples on both sides of an output that it may depend on, rounded up to samples of the lowest level."""
+PIECE = 16_384
+"""Samples of the longest piece of a trace, without the reach."""
+BLOCK = 8
+"""Windows that a thread takes at a time."""
+
+
+class DirectPhaseNet:
+    """A PhaseNet network compiled for the CPU: its probabilities within 1e-6.
+
+    May be called by several threads at once; each call brings its own memory, about 1 MB a thread, or
+    3 MB for traces.
+
+    Parameters
+    ----------
+    network : PhaseNetNetwork
+        Its numbers are copied.
+
+    Raises
+    ------
+    WeightsError
+        If the network does not have three classes.
+    """
+
+    def __init__(self, network: PhaseNetNetwork) -> None:
+        levels = [
+            [_folded(*level[i : i + 2]) for i in range(0, len(level), 2)]
+            for level in (list(level.children()) for level in [*network.down_branch, *network.up_branch])
+        ]
+        self._layers = Layers(
+            inlet=_folded(network.inc, network.in_bn),
+            down=levels[:DEPTH],
+            up=levels[DEPTH:],
+            outlet=_folded(network.out, nn.Identity()),
+        )
+        if len(self._layers.outlet.bias) != CLASSES:
+            raise WeightsError(
+                f"the compiled PhaseNet has {CLASSES} classes, found weights for "
+                f"{len(self._layers.outlet.bias)}; run these with torch"
+            )
+        self._program = lru_cache(maxsize=16)(self._layers.program)
+
+    def forward(self, windows: Floats, threads: int = 1, out: Floats | None = None) -> Floats:
+        """Return the class probabilities of windows.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape (window, component, sample)
+            Normalised; of any length and strides, so that overlapping windows may be views of a trace.
+        threads : int
+        out : ndarray of float32, shape (window, class, sample), optional
+            Where to write them; contiguous.
+
+        Returns
+        -------
+        ndarray of float32, shape (window, class, sample)
+            The same bits for any number of threads and windows. NaN where the network sees a NaN.
+
+        Raises
+        ------
+        WaveformError
+            If an array has another shape or type.
+        """
+        n_components = self._layers.inlet.weight.shape[1]
+        if windows.dtype != np.float32 or windows.ndim != 3 or windows.shape[1] != n_components:
+            raise WaveformError(
+                f"expected float32 windows of shape (window, {n_components}, sample), found "
+                f"{windows.dtype} of shape {windows.shape}"
+            )
+        shape = (len(windows), CLASSES, windows.shape[2])
+        if out is None:
+            out = np.empty(shape, np.float32)
+        elif not (out.dtype == np.float32 and out.shape == shape and out.flags.carray):
+            raise WaveformError(
+                f"expected a contiguous float32 array of shape {shape} to write to, found {out.dtype} of "
+                f"shape {out.shape}"
+            )
+        self._run(windows, out, deque(_pieces(*shape[::2])), threads)
+        return out
+
+    def forward_trace(self, trace: Floats, threads: int = 1, out: Floats | None = None) -> Floats:
+        """Return the class probabilities of a trace, as if the whole of it were one window.
+
+        Parameters
+        ----------
+        trace : ndarray of float32, shape (component, sample)
+            Normalised.
+        threads : int
+        out : ndarray of float32, shape (class, sample), optional
+            Where to write them; contiguous.
+
+        Returns
+        -------
+        ndarray of float32, shape (class, sample)
+
+        Raises
+        ------
+        WaveformError
+            If an array has another shape or type.
+        """
+        probabilities: Floats = self.forward(trace[None], threads, None if out is None else out[None])[0]
+        return probabilities
+
+    def _run(self, windows: Floats, out: Floats, pieces: deque[tuple[int, ...]], threads: int) -> None:
+        """Let threads take pieces until none is left."""
+
+        def work_off() -> None:
+            program, work = None, np.empty(0, np.float32)
+            while pieces:
+                try:
+                    piece = pieces.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                needed = self._program(piece[3] - piece[2], windows.shape[2])
+                if needed is not program:
+                    program, work = needed, np.zeros(needed.n_work, np.float32)
+                infer(windows, piece, program.steps, program.weights, work, out)
+
+        if (threads := min(threads, len(pieces))) <= 1:
+            work_off()
+            return
+        with ThreadPoolExecutor(threads - 1) as pool:
+            others = [pool.submit(work_off) for _ in range(threads - 1)]
+            work_off()
+            for other in others:
+                other.result()
+
+
+def _folded(convolution: nn.Module, norm: nn.Module) -> Layer:
+    """Return the numbers of a convolution that does what `convolution` and then `norm` do."""
+    if isinstance(norm, nn.BatchNorm1d):
+        assert isinstance(convolution, nn.Conv1d | nn.ConvTranspose1d)
+        convolution = fuse_conv_bn_eval(convolution, norm, isinstance(convolution, nn.ConvTranspose1d))
+    tensors = convolution.state_dict()
+    weight, bias = (value.detach().cpu().numpy() for value in (tensors["weight"], tensors["bias"]))
+    if isinstance(convolution, nn.ConvTranspose1d | nn.ConvTranspose2d):
+        weight = weight.swapaxes(0, 1)
+    return Layer(weight.reshape(*weight.shape[:2], -1), bias)
+
+
+def _pieces(n_windows: int, n: int) -> Iterator[tuple[int, ...]]:
+    """Yield (first window, last window, start, stop, first to keep, last to keep)."""
+    if n <= PIECE + 2 * REACH:
+        for first in range(0, n_windows, BLOCK):
+            yield first, min(first + BLOCK, n_windows), 0, n, 0, n
+        return
+    for window in range(n_windows):
+        for first in range(0, n, PIECE):
+            last = min(first + PIECE, n)
+            yield window, window + 1, max(first - REACH, 0), min(last + REACH, n), first, last
