@@ -5,10 +5,11 @@ Only one batch is in memory at a time, beside the record itself: what a batch fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,11 +21,13 @@ from seisflow.picking.stacking import Piece, Points, Stack, Stacking
 from seisflow.picking.windows import Runs, Windows
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from seisflow.picking.forward import Team
+    from seisflow.picking.forward import Network, Team
 
 __all__ = ["ContinuousModel", "Placement", "WindowModel", "annotate_trace", "annotate_windows", "sample_number"]
+
+
+CHUNK_FOR_WINDOWS = 2
+"""A chunk is put into a batch for so many windows: it is larger, but needs no neighbours."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class WindowModel:
 
     Attributes
     ----------
-    network : callable
+    network : callable or DirectPhaseNet
         From windows (window, channel, sample) to curves (window, class, value).
     n_window, n_hop : int
         Samples in a window, and between the starts of neighbouring windows.
@@ -48,7 +51,7 @@ class WindowModel:
         For networks with one value a window: the sample it is valid for.
     """
 
-    network: Callable[[Tensor], Tensor]
+    network: Network
     n_window: int
     n_hop: int
     classes: tuple[int, ...]
@@ -67,24 +70,24 @@ class ContinuousModel:
 
     Attributes
     ----------
-    network : callable
-        From (1, channel, sample) to (1, class, sample).
+    network : callable or DirectPhaseNet
+        From chunks (chunk, channel, sample) to curves (chunk, class, sample).
+    classes : tuple of int
+        The classes wanted.
     n_statistics : int
         Samples in a window of the sliding mean and deviation.
-    n_chunk : int
-        Samples that one call decides.
     n_reach : int
         Samples on both sides of a chunk that are given to the network beside it; no output depends on
         anything farther away.
-    classes : tuple of int
-        The classes wanted.
+    n_chunk : int
+        Samples of a chunk without them; of no effect on the result.
     """
 
-    network: Callable[[Tensor], Tensor]
+    network: Network
     classes: tuple[int, ...]
-    n_statistics: int = 3000
-    n_chunk: int = 32768
-    n_reach: int = 2048
+    n_statistics: int
+    n_reach: int
+    n_chunk: int = 16_384
 
 
 @dataclass(frozen=True)
@@ -216,25 +219,26 @@ def annotate_trace(
 
     n, n_chunk, n_reach = data.shape[1], model.n_chunk, model.n_reach
     firsts = range(-(first_sample % n_chunk), n, n_chunk)
+    n_batch = max(min(placement.batch_size // CHUNK_FOR_WINDOWS, len(firsts)), 1)
     with Team(placement.threads) as team, thread_limit(placement.threads):
         source = _ChunkSource(model, data, rows, runs, first_sample, team)
         alive = [first for first in firsts if source.moves(first - n_reach, first + n_chunk + n_reach)]
+        batches = [alive[i : i + n_batch] for i in range(0, len(alive), n_batch)]
         results = outputs(
             model.network,
-            ((1, partial(source.write, first - n_reach)) for first in alive),
-            (1, len(rows), n_chunk + 2 * n_reach),
+            ((len(batch), partial(source.write, batch)) for batch in batches),
+            (n_batch, len(rows), n_chunk + 2 * n_reach),
             device_of(placement.device),
         )
-        ahead = iter(alive)
-        awaited = next(ahead, None)
+        chunks = chain.from_iterable(results)
+        computed = set(alive)
         for first in firsts:
             low, high = max(first, 0), min(first + n_chunk, n)
             curves = np.zeros((len(model.classes), high - low), np.float32)
-            if first == awaited:
+            if first in computed:
                 inner = slice(n_reach + low - first, n_reach + high - first)
-                np.take(next(results)[0, :, inner], model.classes, axis=0, out=curves)
+                np.take(next(chunks)[:, inner], model.classes, axis=0, out=curves)
                 source.silence(curves, low)
-                awaited = next(ahead, None)
             yield Piece(low, 1, curves, high == n)
 
 
@@ -251,7 +255,7 @@ class _ChunkSource:
         team: Team,
     ) -> None:
         self._data, self._rows, self._runs, self._team = data, rows, runs, team
-        self._n_cell = model.n_statistics // 2
+        self._n_cell, self._n_reach = model.n_statistics // 2, model.n_reach
         self._lead = first_sample % self._n_cell
         used = rows[rows >= 0].tolist()
         self._knots: dict[int, Knots] = {}
@@ -278,16 +282,18 @@ class _ChunkSource:
             begin = (low // self._n_cell + int(cell)) * self._n_cell - low
             curves[:, max(begin, 0) : begin + self._n_cell] = 0
 
-    def write(self, first: int, into: NDArray[np.float32]) -> None:
+    def write(self, chunks: list[int], into: NDArray[np.float32]) -> None:
+        """Fill an array (chunk, channel, sample) with chunks, `n_reach` on both sides included."""
+
         def share(part: slice) -> None:
-            for channel in range(part.start, part.stop):
-                row = int(self._rows[channel])
-                if row < 0:
-                    into[0, channel] = 0
-                else:
+            for i in range(part.start, part.stop):
+                for channel, row in enumerate(self._rows.tolist()):
+                    if row < 0:
+                        into[i, channel] = 0
+                        continue
                     normalise_into(
-                        into[0, channel],
-                        first,
+                        into[i, channel],
+                        chunks[i] - self._n_reach,
                         self._data[row],
                         self._runs[row],
                         *self._knots[row],
@@ -295,4 +301,4 @@ class _ChunkSource:
                         self._n_cell,
                     )
 
-        self._team.share(share, len(self._rows))
+        self._team.share(share, len(chunks))

@@ -6,6 +6,7 @@ are pinned, the copies do not block, and the next batch is written while one is 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seisflow.errors import WeightsError
+from seisflow.picking.networks.direct import DirectPhaseNet
 
 __all__ = ["Batch", "Team", "device_of", "outputs"]
 
-Network = Callable[[Tensor], Tensor]
+Network = Callable[[Tensor], Tensor] | DirectPhaseNet
 Batch = tuple[int, Callable[[NDArray[np.float32]], None]]
 """How many windows, and what writes them into an array."""
 
@@ -46,32 +48,55 @@ def outputs(
 
     Parameters
     ----------
-    network : callable
+    network : callable or DirectPhaseNet
         From (window, channel, sample) to (window, class, value), on `device`.
     batches : iterable of Batch
     shape : tuple of int
         Largest batch: windows, channels, samples.
     device : torch.device
     """
-    slots = [_Slot(network, shape, device) for _ in range(2 if device.type == "cuda" else 1)]
-    waiting: list[_Slot] = []
+    n_slots = 2 if device.type == "cuda" else 1
+    kind = _HostSlot if isinstance(network, DirectPhaseNet) else _Slot
+    slots = [kind(network, shape, device) for _ in range(n_slots)]
+    waiting: deque[_Slot | _HostSlot] = deque()
     for number, (n, write) in enumerate(batches):
-        slot = slots[number % len(slots)]
-        if waiting and waiting[0] is slot:
-            yield waiting.pop(0).result()
+        if len(waiting) == n_slots:
+            yield waiting.popleft().result()
+        slot = slots[number % n_slots]
         write(slot.windows[:n])
         slot.start(n)
         waiting.append(slot)
-        if len(waiting) == len(slots) and len(slots) == 1:
-            yield waiting.pop(0).result()
     for slot in waiting:
         yield slot.result()
+
+
+class _HostSlot:
+    """One batch through a network that is compiled for the CPU."""
+
+    def __init__(self, network: DirectPhaseNet, shape: tuple[int, ...], device: torch.device) -> None:
+        if device.type != "cpu":
+            raise WeightsError(f"a network compiled for the CPU cannot run on {device}")
+        self.windows: NDArray[np.float32] = np.empty(shape, np.float32)
+        self._network = network
+        self._returned = np.empty((shape[0], network.n_classes, shape[2]), np.float32)
+        self._n = 0
+
+    def start(self, n: int) -> None:
+        """Compute the first `n` windows."""
+        self._network.forward(self.windows[:n], torch.get_num_threads(), self._returned[:n])
+        self._n = n
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the outputs of the batch sent last; valid until the next is sent."""
+        return self._returned[: self._n]
 
 
 class _Slot:
     """One batch on its way through the device and back."""
 
-    def __init__(self, network: Network, shape: tuple[int, ...], device: torch.device) -> None:
+    def __init__(
+        self, network: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
+    ) -> None:
         self._is_remote = device.type != "cpu"
         self._staging = torch.empty(shape, dtype=torch.float32, pin_memory=device.type == "cuda")
         self.windows: NDArray[np.float32] = self._staging.numpy()

@@ -171,12 +171,17 @@ class NetworkPicker(Picker):
     def _finder(self, threshold: float) -> Trigger | PeakFinder:
         """Return what finds the picks of one phase."""
 
-    def _placement(self) -> Placement:
-        from seisflow.picking.engine import Placement
+    @property
+    def _device(self) -> str:
+        """Where the network runs on this machine."""
         from seisflow.picking.forward import device_of
 
-        batch_size = self.batch_size or BATCH_SIZE[device_of(self.device).type]
-        return Placement(self.device, batch_size, self.threads)
+        return str(device_of(self.device).type)
+
+    def _placement(self) -> Placement:
+        from seisflow.picking.engine import Placement
+
+        return Placement(self._device, self.batch_size or BATCH_SIZE[self._device], self.threads)
 
 
 def rows_of(waveforms: xr.Dataset, order: str) -> NDArray[np.int64]:

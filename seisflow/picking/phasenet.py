@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from seisflow.picking.engine import ContinuousModel, WindowModel
+    from seisflow.picking.networks.direct import DirectPhaseNet
     from seisflow.picking.stacking import Piece
     from seisflow.picking.triggers import PeakFinder, Trigger
     from seisflow.picking.weights import Weights
@@ -29,6 +30,10 @@ N_WINDOW = 3001
 """Samples in a window of SeisBench's PhaseNet."""
 N_OVERLAP = 1500
 """Samples that neighbouring windows share, as SeisBench has it."""
+N_STATISTICS = 3000
+"""In continuous mode, samples in a window of the sliding statistics: the length of training windows."""
+N_REACH = 2304
+"""No output of the network depends on samples farther away; a multiple of its 256 samples a step."""
 N_GUARD = 50
 """In continuous mode no picks so near to a gap's edge, samples."""
 N_SHORTEST = 300
@@ -75,8 +80,7 @@ class PhaseNet(NetworkPicker):
         """What an onset may depend on, and the amplitude window, in seconds."""
         if self._mode == "windowed":
             return N_WINDOW / self.sampling_rate_hz + TRIGGER_S + self.amplitude_window_s
-        model = _continuous(self._weights())
-        n_reach = 2.5 * model.n_statistics + model.n_reach + N_SHORTEST
+        n_reach = 2.5 * N_STATISTICS + N_REACH + N_SHORTEST
         return n_reach / self.sampling_rate_hz + self.separation_s + self.amplitude_window_s
 
     @property
@@ -125,7 +129,7 @@ class PhaseNet(NetworkPicker):
         from seisflow.picking.engine import annotate_windows
         from seisflow.picking.windows import as_seisbench_cuts, lay_windows, stretches
 
-        model = _windowed(self._weights())
+        model = _windowed(self._weights(), self._device)
         bounds = stretches([runs[row] for row in rows if row >= 0])
         if self._grid == "segment":
             data, bounds = as_seisbench_cuts(data, runs, bounds, self.sampling_rate_hz)
@@ -140,7 +144,7 @@ class PhaseNet(NetworkPicker):
 
         runs = [found[found[:, 1] - found[:, 0] >= N_SHORTEST] for found in runs]
         blocked = near_edges([runs[row] for row in rows if row >= 0], data.shape[1], N_GUARD)
-        model = _continuous(self._weights())
+        model = _continuous(self._weights(), self._device)
         for piece in annotate_trace(model, data, rows, runs, first_sample, self._placement()):
             piece.curves[:, blocked[piece.first : piece.first + piece.curves.shape[1]]] = 0
             yield piece
@@ -154,13 +158,13 @@ def _allows_continuous(weights: Weights) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _windowed(weights: Weights) -> WindowModel:
+def _windowed(weights: Weights, device: str) -> WindowModel:
     from seisflow.picking.engine import WindowModel
 
     arguments = weights.model_args
     per_component = "peak" if arguments.get("norm_amp_per_comp") else arguments.get("norm", "std")
     return WindowModel(
-        network=_network(weights),
+        network=_network(weights, device),
         n_window=N_WINDOW,
         n_hop=N_WINDOW - N_OVERLAP,
         classes=_classes(weights),
@@ -171,7 +175,7 @@ def _windowed(weights: Weights) -> WindowModel:
 
 
 @lru_cache(maxsize=4)
-def _continuous(weights: Weights) -> ContinuousModel:
+def _continuous(weights: Weights, device: str) -> ContinuousModel:
     from seisflow.picking.engine import ContinuousModel
 
     if not _allows_continuous(weights):
@@ -180,7 +184,7 @@ def _continuous(weights: Weights) -> ContinuousModel:
             f"{ {key: weights.model_args.get(key) for key in ('norm', 'norm_amp_per_comp', 'norm_detrend')} }; "
             "take mode 'windowed'"
         )
-    return ContinuousModel(network=_network(weights), classes=_classes(weights))
+    return ContinuousModel(_network(weights, device), _classes(weights), N_STATISTICS, N_REACH)
 
 
 def _classes(weights: Weights) -> tuple[int, ...]:
@@ -189,8 +193,9 @@ def _classes(weights: Weights) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=4)
-def _network(weights: Weights) -> Callable[[Tensor], Tensor]:
-    """Build the network of some weights once a process."""
+def _network(weights: Weights, device: str) -> Callable[[Tensor], Tensor] | DirectPhaseNet:
+    """Build the network of some weights once a process: compiled for the CPU where it can be."""
+    from seisflow.picking.networks.direct import DirectPhaseNet
     from seisflow.picking.networks.phasenet import PhaseNetNetwork
 
     arguments = weights.model_args
@@ -207,4 +212,7 @@ def _network(weights: Weights) -> Callable[[Tensor], Tensor]:
         filter_factor=int(arguments.get("filter_factor", 1)),
     )
     network.load_seisbench(weights.state)
-    return network.for_inference()
+    network.eval()
+    if device == "cpu" and int(arguments.get("classes", 3)) == 3:
+        return DirectPhaseNet(network)
+    return network.for_inference().to(device)

@@ -68,6 +68,11 @@ class DirectPhaseNet:
             )
         self._program = lru_cache(maxsize=16)(self._layers.program)
 
+    @property
+    def n_classes(self) -> int:
+        """Number of classes of the output."""
+        return CLASSES
+
     def forward(self, windows: Floats, threads: int = 1, out: Floats | None = None) -> Floats:
         """Return the class probabilities of windows.
 
