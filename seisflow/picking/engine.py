@@ -10,23 +10,26 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seisflow.picking.filtering import filtered
 from seisflow.picking.normalisation import SCALES, Scale, gather_windows
 from seisflow.picking.sliding import Knots, knots_of, normalise_into
 from seisflow.picking.stacking import Piece, Points, Stack, Stacking
-from seisflow.picking.windows import Runs, Windows
+from seisflow.picking.windows import Grid, Runs, Windows, as_seisbench_cuts, finite_runs, lay_windows, stretches
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from seisflow.picking.forward import Network, Team
 
 __all__ = ["ContinuousModel", "Placement", "WindowModel", "annotate_trace", "annotate_windows", "sample_number"]
 
 
-CHUNK_FOR_WINDOWS = 2
+CHUNK_FOR_WINDOWS = 4
 """A chunk is put into a batch for so many windows: it is larger, but needs no neighbours."""
 
 
@@ -87,7 +90,7 @@ class ContinuousModel:
     classes: tuple[int, ...]
     n_statistics: int
     n_reach: int
-    n_chunk: int = 16_384
+    n_chunk: int = 32_768
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,41 @@ def annotate_windows(
             if part.stop < n:
                 following = int(windows.starts[part.stop]), int(windows.stretch[part.stop])
             yield from stack.add(result, windows.starts[part], windows.stretch[part], following)
+
+
+def annotate_stretches(
+    model: WindowModel,
+    waveforms: xr.Dataset,
+    rows: NDArray[np.int64],
+    grid: Grid,
+    placement: Placement,
+    filtering: tuple[Any, Any] = (None, None),
+) -> Iterator[Piece]:
+    """Yield the curves of waveforms: cut into stretches, filtered if wished, and windows laid over them.
+
+    Parameters
+    ----------
+    model : WindowModel
+    waveforms : xarray.Dataset
+    rows : ndarray of int64, shape (channel,)
+    grid : {"absolute", "segment"}
+        See `lay_windows`; ``"segment"`` cuts as SeisBench does.
+    placement : Placement
+    filtering : tuple
+        Arguments and keywords of obspy's filter, as in SeisBench's weights.
+    """
+    rate_hz = float(waveforms.attrs["sampling_rate_hz"])
+    data = np.ascontiguousarray(waveforms["waveform"].to_numpy(), np.float32)
+    runs = [finite_runs(trace) for trace in data]
+    if any(filtering):
+        letters = [str(letter) for letter in waveforms["component"].to_numpy()]
+        data = filtered(data, runs, letters, rate_hz, *filtering)
+    bounds = stretches([runs[row] for row in rows if row >= 0])
+    if grid == "segment":
+        data, bounds = as_seisbench_cuts(data, runs, bounds, rate_hz)
+    first = sample_number(waveforms["time"].to_numpy()[0], rate_hz)
+    windows = lay_windows(bounds, model.n_window, model.n_hop, grid, first, ends=model.point is None)
+    yield from annotate_windows(model, data, rows, windows, placement)
 
 
 def _stack_of(model: WindowModel, n_batch: int) -> Stack | Points:

@@ -26,7 +26,7 @@ __all__ = ["NetworkPicker", "Probability", "rows_of"]
 
 PROBABILITY_DECIMALS = 5
 """Further decimals depend on the batch size and the number of threads."""
-BATCH_SIZE = {"cpu": 64, "cuda": 1024}
+BATCH_SIZE_ON_GPU = 1024
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -35,6 +35,7 @@ class NetworkPicker(Picker):
     """Base of the pickers that run a network over waveforms."""
 
     neutral: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "threads"})
+    cpu_batch_size: ClassVar[int] = 64
 
     weights: str = "original"
     """SeisBench name, or path of a file in its format: original.pt.v1 with original.json.v1 beside it."""
@@ -49,7 +50,7 @@ class NetworkPicker(Picker):
     """Seconds after the onset in which the amplitude is measured."""
 
     batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Windows in one call of the network; None takes 64 on a CPU and 1,024 on a GPU."""
+    """Windows in one call of the network; None takes what fits the caches of a CPU, and 1,024 on a GPU."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the network runs; auto takes a GPU where there is one."""
@@ -181,7 +182,8 @@ class NetworkPicker(Picker):
     def _placement(self) -> Placement:
         from seisflow.picking.engine import Placement
 
-        return Placement(self._device, self.batch_size or BATCH_SIZE[self._device], self.threads)
+        usual = self.cpu_batch_size if self._device == "cpu" else BATCH_SIZE_ON_GPU
+        return Placement(self._device, self.batch_size or usual, self.threads)
 
 
 def rows_of(waveforms: xr.Dataset, order: str) -> NDArray[np.int64]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 __all__ = ["SCALES", "Scale", "gather_windows", "sliding_statistics", "standardise"]
 
-Scale = Literal["none", "std", "peak", "std of all"]
-SCALES: tuple[Scale, ...] = ("none", "std", "peak", "std of all")
+Scale = Literal["none", "std", "peak", "std of all", "peak of all"]
+SCALES: tuple[Scale, ...] = ("none", "std", "peak", "std of all", "peak of all")
 EPSILON = 1e-10
 """Added to the scale, as SeisBench does."""
 TAPER = np.float32(0.5) * (
@@ -50,7 +50,7 @@ def gather_windows(
         Remove the mean, and a straight line.
     scale : int
         Index into `SCALES`: nothing, each channel by its standard deviation or its peak, or all
-        channels of a window by one standard deviation.
+        channels of a window by one.
     taper : ndarray of float32
         Factors on the first samples, and reversed on the last; may be empty.
     live : ndarray of bool, shape (window,)
@@ -59,7 +59,7 @@ def gather_windows(
     n = out.shape[2]
     for i in range(len(starts)):
         start = starts[i]
-        square_of_all = 0.0
+        square_of_all, peak_of_all = 0.0, np.float32(0)
         live[i] = False
         for c in range(len(rows)):
             x = out[i, c]
@@ -85,10 +85,14 @@ def gather_windows(
                 for j in range(n):
                     x[j] *= factor
             square_of_all += square
+            if scale == 4:
+                peak_of_all = max(peak_of_all, _peak(x))
         factor = np.float32(1)
         if scale == 3:
             factor = _inverse(np.sqrt(square_of_all / (n * len(rows) - 1)))
-        if scale == 3 or len(taper) > 0:
+        elif scale == 4:
+            factor = _inverse(peak_of_all)
+        if scale >= 3 or len(taper) > 0:
             for c in range(len(rows)):
                 x = out[i, c]
                 for j in range(n):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from seisflow.picking.stacking import Piece
     from seisflow.picking.triggers import PeakFinder, Trigger
     from seisflow.picking.weights import Weights
-    from seisflow.picking.windows import Runs
 
 __all__ = ["PhaseNet"]
 
@@ -108,44 +107,31 @@ class PhaseNet(NetworkPicker):
         return PeakFinder(threshold, threshold / 2, round(self.separation_s * self.sampling_rate_hz))
 
     def _pieces(self, waveforms: xr.Dataset) -> Iterator[Piece]:
+        from seisflow.picking.engine import annotate_stretches
+
+        arguments = self._weights().model_args
+        rows = rows_of(waveforms, str(arguments.get("component_order") or "ZNE"))
+        if self._mode == "continuous":
+            yield from self._continuous(waveforms, rows)
+            return
+        model = _windowed(self._weights(), self._device)
+        filtering = arguments.get("filter_args"), arguments.get("filter_kwargs")
+        yield from annotate_stretches(model, waveforms, rows, self._grid, self._placement(), filtering)
+
+    def _continuous(self, waveforms: xr.Dataset, rows: NDArray[np.int64]) -> Iterator[Piece]:
         import numpy as np
 
-        from seisflow.picking.engine import sample_number
+        from seisflow.picking.engine import annotate_trace, sample_number
+        from seisflow.picking.segments import near_edges
         from seisflow.picking.windows import finite_runs
 
-        weights = self._weights()
         data = np.ascontiguousarray(waveforms["waveform"].to_numpy(), np.float32)
-        rows = rows_of(waveforms, str(weights.model_args.get("component_order") or "ZNE"))
         first = sample_number(waveforms["time"].to_numpy()[0], self.sampling_rate_hz)
         runs = [finite_runs(trace) for trace in data]
-        if self._mode == "windowed":
-            yield from self._windowed(data, rows, runs, first)
-        else:
-            yield from self._continuous(data, rows, runs, first)
-
-    def _windowed(
-        self, data: NDArray[np.float32], rows: NDArray[np.int64], runs: list[Runs], first_sample: int
-    ) -> Iterator[Piece]:
-        from seisflow.picking.engine import annotate_windows
-        from seisflow.picking.windows import as_seisbench_cuts, lay_windows, stretches
-
-        model = _windowed(self._weights(), self._device)
-        bounds = stretches([runs[row] for row in rows if row >= 0])
-        if self._grid == "segment":
-            data, bounds = as_seisbench_cuts(data, runs, bounds, self.sampling_rate_hz)
-        windows = lay_windows(bounds, model.n_window, model.n_hop, self._grid, first_sample)
-        yield from annotate_windows(model, data, rows, windows, self._placement())
-
-    def _continuous(
-        self, data: NDArray[np.float32], rows: NDArray[np.int64], runs: list[Runs], first_sample: int
-    ) -> Iterator[Piece]:
-        from seisflow.picking.engine import annotate_trace
-        from seisflow.picking.segments import near_edges
-
         runs = [found[found[:, 1] - found[:, 0] >= N_SHORTEST] for found in runs]
         blocked = near_edges([runs[row] for row in rows if row >= 0], data.shape[1], N_GUARD)
         model = _continuous(self._weights(), self._device)
-        for piece in annotate_trace(model, data, rows, runs, first_sample, self._placement()):
+        for piece in annotate_trace(model, data, rows, runs, first, self._placement()):
             piece.curves[:, blocked[piece.first : piece.first + piece.curves.shape[1]]] = 0
             yield piece
 

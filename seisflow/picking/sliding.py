@@ -142,6 +142,7 @@ def normalise_into(
                 into = at + lead - cell * n_half
                 part, result = trace[at:stop], out[at - first : stop - first]
                 for j in range(len(part)):
-                    clock = into + j
-                    result[j] = np.float32((part[j] - level - rise * clock) / (scale + growth * clock))
+                    clock = np.float64(into + j)
+                    moved = np.float32(part[j] - (level + rise * clock))
+                    result[j] = moved / np.float32(scale + growth * clock)
             at = stop

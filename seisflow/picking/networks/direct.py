@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 
 REACH = 2304
 """Samples on both sides of an output that it may depend on, rounded up to samples of the lowest level."""
-PIECE = 16_384
+PIECE = 32_768
 """Samples of the longest piece of a trace, without the reach."""
 BLOCK = 8
 """Windows that a thread takes at a time."""
