@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from seisflow.picking.filtering import filtered
@@ -109,6 +110,12 @@ def sample_number(start: np.datetime64, rate_hz: float) -> int:
     return (2 * nanoseconds * rate.numerator + rate.denominator * 10**9) // (2 * rate.denominator * 10**9)
 
 
+def traces_of(waveforms: xr.Dataset) -> NDArray[np.float32]:
+    """Return the traces, shape (component, sample), each in one piece of memory; copied only if need be."""
+    data: NDArray[np.float32] = np.asarray(waveforms["waveform"].to_numpy(), np.float32)
+    return data if data.strides[1] == data.itemsize else np.ascontiguousarray(data)
+
+
 def annotate_windows(
     model: WindowModel,
     data: NDArray[np.float32],
@@ -128,7 +135,7 @@ def annotate_windows(
     windows : Windows
     placement : Placement
     """
-    from seisflow.picking.forward import Team, device_of, outputs, thread_limit
+    from seisflow.picking.forward import Team, device_of, outputs
 
     n = len(windows.starts)
     if not n:
@@ -136,13 +143,14 @@ def annotate_windows(
     n_batch = min(placement.batch_size, n)
     batches = [slice(first, min(first + n_batch, n)) for first in range(0, n, n_batch)]
     stack = _stack_of(model, n_batch)
-    with Team(placement.threads) as team, thread_limit(placement.threads):
+    with Team(placement.threads) as team:
         source = _WindowSource(model, data, rows, windows.starts, team)
         results = outputs(
             model.network,
             ((part.stop - part.start, partial(source.write, part)) for part in batches),
             (n_batch, len(rows), model.n_window),
             device_of(placement.device),
+            team,
         )
         for part, result in zip(batches, results, strict=True):
             result[~source.live[part]] = 0
@@ -174,7 +182,7 @@ def annotate_stretches(
         Arguments and keywords of obspy's filter, as in SeisBench's weights.
     """
     rate_hz = float(waveforms.attrs["sampling_rate_hz"])
-    data = np.ascontiguousarray(waveforms["waveform"].to_numpy(), np.float32)
+    data = traces_of(waveforms)
     runs = [finite_runs(trace) for trace in data]
     if any(filtering):
         letters = [str(letter) for letter in waveforms["component"].to_numpy()]
@@ -194,6 +202,16 @@ def _stack_of(model: WindowModel, n_batch: int) -> Stack | Points:
     return Stack(model.n_window, model.n_hop, n_batch, classes, model.blinding, model.stacking)
 
 
+def _as_memory(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    """Return traces as one array, without a copy even if they are a part of longer ones, and their distance."""
+    row_length, rest = divmod(data.strides[0], data.itemsize)
+    if len(data) < 2 or rest or data.strides[1] != data.itemsize or row_length < data.shape[1]:
+        data = np.ascontiguousarray(data)
+        row_length = data.shape[1]
+    n = (len(data) - 1) * row_length + data.shape[1]
+    return as_strided(data, (n,), (data.itemsize,), writeable=False), row_length
+
+
 class _WindowSource:
     """Writes normalised windows of a record into arrays, and notes which hold anything that moves."""
 
@@ -205,7 +223,9 @@ class _WindowSource:
         starts: NDArray[np.int64],
         team: Team,
     ) -> None:
-        self._model, self._data, self._rows, self._starts, self._team = model, data, rows, starts, team
+        self._model, self._starts, self._team = model, starts, team
+        self._memory, row_length = _as_memory(data)
+        self._offsets = np.where(rows >= 0, rows * row_length, -1)
         self.live = np.ones(len(starts), np.bool_)
 
     def write(self, windows: slice, into: NDArray[np.float32]) -> None:
@@ -214,8 +234,8 @@ class _WindowSource:
 
         def share(part: slice) -> None:
             gather_windows(
-                self._data,
-                self._rows,
+                self._memory,
+                self._offsets,
                 starts[part],
                 into[part],
                 model.demean,
@@ -253,12 +273,12 @@ def annotate_trace(
         Number of the first sample, counted from 1970.
     placement : Placement
     """
-    from seisflow.picking.forward import Team, device_of, outputs, thread_limit
+    from seisflow.picking.forward import Team, device_of, outputs
 
     n, n_chunk, n_reach = data.shape[1], model.n_chunk, model.n_reach
     firsts = range(-(first_sample % n_chunk), n, n_chunk)
     n_batch = max(min(placement.batch_size // CHUNK_FOR_WINDOWS, len(firsts)), 1)
-    with Team(placement.threads) as team, thread_limit(placement.threads):
+    with Team(placement.threads) as team:
         source = _ChunkSource(model, data, rows, runs, first_sample, team)
         alive = [first for first in firsts if source.moves(first - n_reach, first + n_chunk + n_reach)]
         batches = [alive[i : i + n_batch] for i in range(0, len(alive), n_batch)]
@@ -267,6 +287,7 @@ def annotate_trace(
             ((len(batch), partial(source.write, batch)) for batch in batches),
             (n_batch, len(rows), n_chunk + 2 * n_reach),
             device_of(placement.device),
+            team,
         )
         chunks = chain.from_iterable(results)
         computed = set(alive)

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EQTransformer"]
 
-BATCH_SIZE = 32
-"""Windows in one call on a CPU: more leave its caches."""
-
-
 class EQTransformer(SeisBenchPicker):
     """EQTransformer (Mousavi et al. 2020) with any weights of SeisBench's class; needs the extra `seisbench`.
 
@@ -28,7 +24,7 @@ class EQTransformer(SeisBenchPicker):
 
     name: ClassVar[str] = "eqtransformer"
     model_class: ClassVar[str] = "EQTransformer"
-    cpu_batch_size: ClassVar[int] = BATCH_SIZE
+    cpu_batch_size: ClassVar[int] = 64
 
     def _window_model(self) -> WindowModel:
         return _fast(self._weights(), self._device)

@@ -1,7 +1,7 @@
 """Batches through a network, on a CPU or a GPU by the same code.
 
-A batch is written into a staging buffer, copied to the device and put through the network. On a GPU the buffers
-are pinned, the copies do not block, and the next batch is written while one is computed.
+A batch is written into a buffer and put through the network. On a CPU the threads share its windows. On a GPU
+the buffers are pinned, the copies do not block, and the next batch is written while one is computed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 from seisflow.errors import WeightsError
 from seisflow.picking.networks.direct import DirectPhaseNet
 
-__all__ = ["Batch", "Team", "device_of", "outputs"]
+__all__ = ["Batch", "Network", "Team", "device_of", "outputs"]
 
 Network = Callable[[Tensor], Tensor] | DirectPhaseNet
 Batch = tuple[int, Callable[[NDArray[np.float32]], None]]
@@ -42,7 +43,7 @@ def device_of(wish: str) -> torch.device:
 
 
 def outputs(
-    network: Network, batches: Iterable[Batch], shape: tuple[int, ...], device: torch.device
+    network: Network, batches: Iterable[Batch], shape: tuple[int, ...], device: torch.device, team: Team
 ) -> Iterator[NDArray[np.float32]]:
     """Yield what a network says about each batch, in order.
 
@@ -54,15 +55,20 @@ def outputs(
     shape : tuple of int
         Largest batch: windows, channels, samples.
     device : torch.device
+    team : Team
+        Threads that share a batch on a CPU.
     """
-    n_slots = 2 if device.type == "cuda" else 1
-    kind = _HostSlot if isinstance(network, DirectPhaseNet) else _Slot
-    slots = [kind(network, shape, device) for _ in range(n_slots)]
-    waiting: deque[_Slot | _HostSlot] = deque()
+    if device.type == "cpu":
+        slots: list[_HostSlot] | list[_DeviceSlot] = [_HostSlot(network, shape, team)]
+    elif isinstance(network, DirectPhaseNet):
+        raise WeightsError(f"a network compiled for the CPU cannot run on {device}")
+    else:
+        slots = [_DeviceSlot(network, shape, device) for _ in range(2)]
+    waiting: deque[_HostSlot | _DeviceSlot] = deque()
     for number, (n, write) in enumerate(batches):
-        if len(waiting) == n_slots:
+        if len(waiting) == len(slots):
             yield waiting.popleft().result()
-        slot = slots[number % n_slots]
+        slot = slots[number % len(slots)]
         write(slot.windows[:n])
         slot.start(n)
         waiting.append(slot)
@@ -71,50 +77,62 @@ def outputs(
 
 
 class _HostSlot:
-    """One batch through a network that is compiled for the CPU."""
+    """A batch through a network on the CPU: each thread takes a share of the windows."""
 
-    def __init__(self, network: DirectPhaseNet, shape: tuple[int, ...], device: torch.device) -> None:
-        if device.type != "cpu":
-            raise WeightsError(f"a network compiled for the CPU cannot run on {device}")
+    def __init__(self, network: Network, shape: tuple[int, ...], team: Team) -> None:
         self.windows: NDArray[np.float32] = np.empty(shape, np.float32)
-        self._network = network
-        self._returned = np.empty((shape[0], network.n_classes, shape[2]), np.float32)
-        self._n = 0
+        self._network, self._team = network, team
+        self._returned: NDArray[np.float32] | None = None
+        if isinstance(network, DirectPhaseNet):
+            self._returned = np.empty((shape[0], network.n_classes, shape[2]), np.float32)
+        self._lock, self._n = Lock(), 0
 
     def start(self, n: int) -> None:
         """Compute the first `n` windows."""
-        self._network.forward(self.windows[:n], torch.get_num_threads(), self._returned[:n])
         self._n = n
+        if isinstance(self._network, DirectPhaseNet):
+            assert self._returned is not None
+            self._network.forward(self.windows[:n], self._team.size, self._returned[:n])
+        else:
+            self._team.share(self._compute, n)
+
+    def _compute(self, part: slice) -> None:
+        assert not isinstance(self._network, DirectPhaseNet)
+        with torch.inference_mode():
+            values = self._network(torch.from_numpy(self.windows[part])).numpy()
+        with self._lock:
+            if self._returned is None:
+                self._returned = np.empty((len(self.windows), *values.shape[1:]), np.float32)
+        self._returned[part] = values
 
     def result(self) -> NDArray[np.float32]:
-        """Return the outputs of the batch sent last; valid until the next is sent."""
+        """Return the outputs of the batch started last; valid until the next is started."""
+        assert self._returned is not None
         return self._returned[: self._n]
 
 
-class _Slot:
-    """One batch on its way through the device and back."""
+class _DeviceSlot:
+    """A batch on its way to a GPU and back: copies and kernels are queued, nothing waits for them here."""
 
     def __init__(
         self, network: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
     ) -> None:
-        self._is_remote = device.type != "cpu"
-        self._staging = torch.empty(shape, dtype=torch.float32, pin_memory=device.type == "cuda")
+        pinned = device.type == "cuda"
+        self._staging = torch.empty(shape, dtype=torch.float32, pin_memory=pinned)
         self.windows: NDArray[np.float32] = self._staging.numpy()
-        self._network, self._device = network, device
+        self._network, self._device, self._n = network, device, 0
         self._returned: Tensor | None = None
-        self._arrived = torch.cuda.Event() if device.type == "cuda" else None
+        self._arrived = torch.cuda.Event() if pinned else None
 
     def start(self, n: int) -> None:
-        """Send the first `n` windows; on a GPU this returns before they are computed."""
+        """Send the first `n` windows; returns before they are computed."""
         with torch.inference_mode():
             result = self._network(self._staging[:n].to(self._device, non_blocking=True))
-            if self._is_remote:
-                if self._returned is None or self._returned.shape[1:] != result.shape[1:]:
-                    room = (len(self._staging), *result.shape[1:])
-                    self._returned = torch.empty(room, pin_memory=self._device.type == "cuda")
-                self._returned[:n].copy_(result, non_blocking=True)
-                result = self._returned[:n]
-        self._result = result
+            if self._returned is None:
+                room = (len(self._staging), *result.shape[1:])
+                self._returned = torch.empty(room, pin_memory=self._arrived is not None)
+            self._returned[:n].copy_(result, non_blocking=True)
+        self._n = n
         if self._arrived is not None:
             self._arrived.record()
 
@@ -122,41 +140,35 @@ class _Slot:
         """Return the outputs of the batch sent last; valid until the next is sent."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        values: NDArray[np.float32] = self._result.numpy()
+        assert self._returned is not None
+        values: NDArray[np.float32] = self._returned[: self._n].numpy()
         return values
 
 
 class Team:
-    """Threads that share the work on an array; the compiled functions they run release Python's lock."""
+    """Threads that share the work on an array.
+
+    What they run releases Python's lock: compiled functions, and torch with one thread each, which
+    needs no barriers after every layer.
+
+    Parameters
+    ----------
+    threads : int, optional
+        None takes as many as torch would.
+    """
 
     def __init__(self, threads: int | None) -> None:
         self.size = threads or torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(self.size) if self.size > 1 else None
+        self._pool = ThreadPoolExecutor(self.size, initializer=torch.set_num_threads, initargs=(1,))
 
     def share(self, work: Callable[[slice], None], n: int) -> None:
         """Call `work` with slices that cover ``range(n)``, one a thread."""
-        if self._pool is None or n < 2:
-            work(slice(0, n))
-            return
-        edges = np.linspace(0, n, self.size + 1).astype(int).tolist()
-        for _ in self._pool.map(work, [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]):
+        edges = np.linspace(0, n, min(self.size, n) + 1).astype(int).tolist()
+        for _ in self._pool.map(work, [slice(a, b) for a, b in pairwise(edges)]):
             pass
 
     def __enter__(self) -> Team:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-
-
-@contextmanager
-def thread_limit(threads: int | None) -> Iterator[None]:
-    """Let torch use so many threads for a while; None leaves them as they are."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        self._pool.shutdown()

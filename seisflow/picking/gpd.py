@@ -30,7 +30,7 @@ class GPD(SeisBenchPicker):
 
     name: ClassVar[str] = "gpd"
     model_class: ClassVar[str] = "GPD"
-    cpu_batch_size: ClassVar[int] = 128
+    cpu_batch_size: ClassVar[int] = 512
 
     screen_margin: Annotated[float, Field(ge=0, le=1)] = 0.15
     """How much the probability in bfloat16 may err at most; 1 computes every window in float32."""

@@ -26,8 +26,8 @@ TAPER = np.float32(0.5) * (
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def gather_windows(
-    data: NDArray[np.float32],
-    rows: NDArray[np.int64],
+    memory: NDArray[np.float32],
+    offsets: NDArray[np.int64],
     starts: NDArray[np.int64],
     out: NDArray[np.float32],
     demean: bool,
@@ -40,10 +40,10 @@ def gather_windows(
 
     Parameters
     ----------
-    data : ndarray of float32, shape (component, sample)
-        Missing samples NaN: zeros in the windows before their mean is removed.
-    rows : ndarray of int64, shape (channel,)
-        Row of `data` that each channel of the network gets; -1 for a channel of zeros.
+    memory : ndarray of float32
+        The traces, each in one piece. Missing samples NaN: zeros in the windows before their mean is removed.
+    offsets : ndarray of int64, shape (channel,)
+        Where in `memory` the trace for each channel of the network begins; -1 for a channel of zeros.
     starts : ndarray of int64, shape (window,)
     out : ndarray of float32, shape (window, channel, sample)
     demean, detrend : bool
@@ -61,12 +61,12 @@ def gather_windows(
         start = starts[i]
         square_of_all, peak_of_all = 0.0, np.float32(0)
         live[i] = False
-        for c in range(len(rows)):
+        for c in range(len(offsets)):
             x = out[i, c]
-            if rows[c] < 0:
+            if offsets[c] < 0:
                 x[:] = 0
                 continue
-            raw = data[rows[c], start : start + n]
+            raw = memory[offsets[c] + start : offsets[c] + start + n]
             total = 0.0
             for j in range(n):
                 value = raw[j] if raw[j] == raw[j] else np.float32(0)
@@ -89,11 +89,11 @@ def gather_windows(
                 peak_of_all = max(peak_of_all, _peak(x))
         factor = np.float32(1)
         if scale == 3:
-            factor = _inverse(np.sqrt(square_of_all / (n * len(rows) - 1)))
+            factor = _inverse(np.sqrt(square_of_all / (n * len(offsets) - 1)))
         elif scale == 4:
             factor = _inverse(peak_of_all)
         if scale >= 3 or len(taper) > 0:
-            for c in range(len(rows)):
+            for c in range(len(offsets)):
                 x = out[i, c]
                 for j in range(n):
                     x[j] *= factor

@@ -119,13 +119,11 @@ class PhaseNet(NetworkPicker):
         yield from annotate_stretches(model, waveforms, rows, self._grid, self._placement(), filtering)
 
     def _continuous(self, waveforms: xr.Dataset, rows: NDArray[np.int64]) -> Iterator[Piece]:
-        import numpy as np
-
-        from seisflow.picking.engine import annotate_trace, sample_number
+        from seisflow.picking.engine import annotate_trace, sample_number, traces_of
         from seisflow.picking.segments import near_edges
         from seisflow.picking.windows import finite_runs
 
-        data = np.ascontiguousarray(waveforms["waveform"].to_numpy(), np.float32)
+        data = traces_of(waveforms)
         first = sample_number(waveforms["time"].to_numpy()[0], self.sampling_rate_hz)
         runs = [finite_runs(trace) for trace in data]
         runs = [found[found[:, 1] - found[:, 0] >= N_SHORTEST] for found in runs]
