@@ -1,220 +1,39 @@
-"""Layers of one-dimensional convolutional networks, computed in vector registers.
-
-Compilers do not find the register tiles that a convolution needs, so the tiles are written in LLVM's
-instructions: some output channels times some vectors of samples stay in registers while the input
-channels and the taps of the kernel pass by. Every output is one chain of multiply-adds over channels,
-then taps, wherever it lies in a tile: results do not depend on how a trace is cut.
+"""The layers of one-dimensional convolutional networks, compiled.
 
 A network is a table of steps over two flat arrays: `weights`, and `work` with the rows of all its
-activations. Rows begin and end in zeros, the padding of the convolutions.
+activations. Rows begin and end in zeros, the padding of the convolutions. Every output is one chain of
+operations in a fixed order, wherever it lies in a tile: results do not depend on how a trace is cut,
+as long as the pieces begin at multiples of `OUTPUTS` samples.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from enum import IntEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from seisflow.picking.kernels.vectors import LANES, Emitter
+from seisflow.picking.kernels.steps import CLASSES, STRIDE, TAPS, TILES, Op, Step, Tile
+from seisflow.picking.kernels.tiles import (
+    convolution,
+    copy_bytes,
+    deal,
+    reduced,
+    softmax,
+    transposed,
+    write_values,
+)
+from seisflow.picking.kernels.toom_cook import VALUES
+from seisflow.picking.kernels.vectors import LANES
 
-__all__ = ["CLASSES", "STRIDE", "TAPS", "TILES", "Op", "Step", "Tile", "infer"]
+__all__ = ["infer"]
 
 Floats = NDArray[np.float32]
 Table = NDArray[np.int64]
-
-TAPS, STRIDE, CLASSES = 7, 4, 3
-
-
-class Tile(NamedTuple):
-    """Output channels, and vectors of samples, whose sums are held in registers at once."""
-
-    channels: int
-    vectors: int
-
-
-class Op(IntEnum):
-    """What a step does; narrow tiles are for rows shorter than a wide tile."""
-
-    SAME_WIDE = 0
-    SAME_NARROW = 1
-    STRIDED_WIDE = 2
-    STRIDED_NARROW = 3
-    TRANSPOSED_WIDE = 4
-    TRANSPOSED_NARROW = 5
-    DEAL = 6
-    """Deal the samples of each input row out to `STRIDE` rows in turn, for a strided convolution."""
-    SOFTMAX = 7
-    READ = 8
-    WRITE = 9
-
-
-class Step(NamedTuple):
-    """A row of the table of steps; positions count float32 numbers in `work` or `weights`.
-
-    Attributes
-    ----------
-    op : Op
-    x, x_row : int
-        Where the first input row begins, and the distance of rows.
-    n_in : int
-        Input channels.
-    w, bias : int
-        Where the weights (block of output channels, input channel, tap, output channel) and biases begin.
-    y, y_row : int
-        Where the first output row begins, and the distance of rows.
-    n_out : int
-        Output channels.
-    n : int
-        Samples of an output row; what tiles hold beyond is written as zeros.
-    n_tiled : int
-        Samples that tiles must cover: of the output, or the input of a transposed convolution.
-    crop : int
-        Samples that a transposed convolution leaves out at its beginning.
-    """
-
-    op: int
-    x: int
-    x_row: int
-    n_in: int
-    w: int = 0
-    bias: int = 0
-    y: int = 0
-    y_row: int = 0
-    n_out: int = 0
-    n: int = 0
-    n_tiled: int = 0
-    crop: int = 0
-
-
-TILES = {
-    16: (Tile(8, 3), Tile(16, 1), Tile(8, 3), Tile(16, 1), Tile(2, 3), Tile(4, 1)),
-    8: (Tile(4, 3), Tile(4, 2), Tile(4, 3), Tile(4, 2), Tile(1, 3), Tile(2, 1)),
-    4: (Tile(8, 3), Tile(8, 1), Tile(8, 3), Tile(8, 1), Tile(2, 3), Tile(4, 1)),
-}[LANES]
-"""By `Op`; a transposed one holds `STRIDE` sums for each. AVX-512 and NEON have 32 registers, AVX2 has 16."""
-
-
-class _Arguments(NamedTuple):
-    """What a tile is given: pointers and indices of the compiled function."""
-
-    work: Any
-    weights: Any
-    x: Any
-    x_row: Any
-    n_in: Any
-    w: Any
-    bias: Any
-    y: Any
-    y_row: Any
-    t: Any
-    n: Any
-    crop: Any
-
-
-def _tile(emit_tile: Callable[[Emitter, _Arguments], None]) -> Callable[..., None]:
-    """Return a function for compiled code from one that writes its instructions."""
-
-    @intrinsic
-    def tile(
-        typing: Any, work: Any, weights: Any, x: Any, x_row: Any, n_in: Any, w: Any, bias: Any, y: Any,
-        y_row: Any, t: Any, n: Any, crop: Any,
-    ) -> Any:  # fmt: skip
-        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            pointers = (
-                context.make_array(kind)(context, builder, array).data
-                for kind, array in zip(signature.args[:2], args[:2], strict=True)
-            )
-            emit_tile(Emitter(builder), _Arguments(*pointers, *args[2:]))
-            return context.get_dummy_value()
-
-        return types.void(work, weights, *[types.int64] * 10), emit
-
-    return tile
-
-
-def _convolution(tile: Tile, rows: int) -> Callable[..., None]:
-    """Return a tile of a convolution; with a stride, an input channel is dealt out to `rows` rows."""
-
-    def emit_tile(emit: Emitter, a: _Arguments) -> None:
-        sums = emit.sums(emit.at(a.weights, a.bias), tile.channels, tile.vectors)
-        with cgutils.for_range(emit.builder, a.n_in) as loop:
-            at_x = emit.at(a.work, a.x, a.t, emit.builder.mul(a.x_row, emit.times(loop.index, rows)))
-            at_w = emit.at(a.weights, a.w, emit.times(loop.index, TAPS * tile.channels))
-            for tap in range(TAPS):
-                row = emit.at(at_x, emit.times(a.x_row, tap % rows), tap // rows)
-                samples = [emit.load(emit.at(row, LANES * j)) for j in range(tile.vectors)]
-                emit.accumulate(sums, emit.at(at_w, tap * tile.channels), samples)
-        for c, totals in enumerate(sums):
-            at_y = emit.at(a.work, a.y, a.t, emit.times(a.y_row, c))
-            for j, total in enumerate(totals):
-                first = emit.plus(a.t, LANES * j)
-                emit.store_positive(emit.builder.load(total), emit.at(at_y, LANES * j), first, a.n)
-
-    return _tile(emit_tile)
-
-
-def _transposed(tile: Tile) -> Callable[..., None]:
-    """Return a tile of a transposed convolution whose output 0 is that of tap 1 and input 0, less `crop`."""
-
-    def emit_tile(emit: Emitter, a: _Arguments) -> None:
-        sums = emit.sums(emit.at(a.weights, a.bias), tile.channels, STRIDE * tile.vectors)
-        with cgutils.for_range(emit.builder, a.n_in) as loop:
-            at_x = emit.at(a.work, a.x, a.t, emit.builder.mul(a.x_row, loop.index))
-            at_w = emit.at(a.weights, a.w, emit.times(loop.index, TAPS * tile.channels))
-            offsets = [LANES * j for j in range(tile.vectors)]
-            shifts = [
-                [emit.load(emit.at(at_x, shift + offset)) for offset in offsets] for shift in (-1, 0, 1)
-            ]
-            for tap in range(TAPS):
-                phase = (tap - 1) % STRIDE
-                samples = shifts[1 + (phase + 1 - tap) // STRIDE]
-                places = [row[phase * tile.vectors : (phase + 1) * tile.vectors] for row in sums]
-                emit.accumulate(places, emit.at(at_w, tap * tile.channels), samples)
-        start = emit.builder.sub(emit.times(a.t, STRIDE), a.crop)
-        for c, totals in enumerate(sums):
-            at_y = emit.at(a.work, a.y, start, emit.times(a.y_row, c))
-            for j in range(tile.vectors):
-                phases = [emit.builder.load(total) for total in totals[j :: tile.vectors]]
-                for q, value in enumerate(emit.interleaved(phases), start=STRIDE * j):
-                    emit.store_positive(value, emit.at(at_y, LANES * q), emit.plus(start, LANES * q), a.n)
-
-    return _tile(emit_tile)
-
-
-@_tile
-def _deal(emit: Emitter, a: _Arguments) -> None:
-    """Deal the samples of one row out to `STRIDE` rows, a vector each."""
-    at_x = emit.at(a.work, a.x, emit.times(a.t, STRIDE))
-    for phase, row in enumerate(emit.dealt([emit.load(emit.at(at_x, LANES * q)) for q in range(STRIDE)])):
-        emit.store(row, emit.at(a.work, a.y, a.t, emit.times(a.y_row, phase)))
-
-
-@_tile
-def _softmax(emit: Emitter, a: _Arguments) -> None:
-    """Mix channels into the logits of classes, and these into probabilities."""
-    b = emit.builder
-    sums = emit.sums(emit.at(a.weights, a.bias), CLASSES, 1)
-    with cgutils.for_range(b, a.n_in) as loop:
-        samples = emit.load(emit.at(a.work, a.x, a.t, b.mul(a.x_row, loop.index)))
-        emit.accumulate(sums, emit.at(a.weights, a.w, emit.times(loop.index, CLASSES)), [samples])
-    logits = [b.load(total) for (total,) in sums]
-    top = logits[0]
-    for logit in logits[1:]:
-        top = b.select(b.fcmp_ordered(">", logit, top), logit, top)
-    powers = [emit.exp(b.fsub(logit, top)) for logit in logits]
-    total = powers[0]
-    for power in powers[1:]:
-        total = b.fadd(total, power)
-    for c, power in enumerate(powers):
-        emit.store(b.fdiv(power, total), emit.at(a.work, a.y, a.t, emit.times(a.y_row, c)))
 
 
 def _layer(compute: Callable[..., None], tile: Tile) -> Any:
@@ -222,37 +41,70 @@ def _layer(compute: Callable[..., None], tile: Tile) -> Any:
     channels, span = tile.channels, tile.vectors * LANES
 
     @njit(nogil=True)
-    def layer(step: Table, weights: Floats, work: Floats) -> None:
-        for t in range(0, step[10], span):
-            for c in range(0, step[8], channels):
+    def layer(step: Step, weights: Floats, work: Floats) -> None:
+        for t in range(step.first, step.last, span):
+            for c in range(0, step.n_out, channels):
+                w, y = step.w + c * step.n_in * TAPS, step.y + c * step.y_row
                 compute(
-                    work, weights, step[1], step[2], step[3], step[4] + c * step[3] * TAPS, step[5] + c,
-                    step[6] + c * step[7], step[7], t, step[9], step[11],
+                    work, weights, step.x, step.x_row, step.n_in, w, step.bias + c, y, step.y_row, t, step.n,
+                    step.crop,
                 )  # fmt: skip
 
     return layer
 
 
-_same_wide = _layer(_convolution(TILES[Op.SAME_WIDE], 1), TILES[Op.SAME_WIDE])
-_same_narrow = _layer(_convolution(TILES[Op.SAME_NARROW], 1), TILES[Op.SAME_NARROW])
-_strided_wide = _layer(_convolution(TILES[Op.STRIDED_WIDE], STRIDE), TILES[Op.STRIDED_WIDE])
-_strided_narrow = _layer(_convolution(TILES[Op.STRIDED_NARROW], STRIDE), TILES[Op.STRIDED_NARROW])
-_transposed_wide = _layer(_transposed(TILES[Op.TRANSPOSED_WIDE]), TILES[Op.TRANSPOSED_WIDE])
-_transposed_narrow = _layer(_transposed(TILES[Op.TRANSPOSED_NARROW]), TILES[Op.TRANSPOSED_NARROW])
-_mix = _layer(_softmax, Tile(CLASSES, 1))
+def _reduced_layer(compute: Callable[..., None], tile: Tile) -> Any:
+    """Return a function that covers all outputs of a step with tiles of a reduced convolution."""
+    channels, lanes = tile.channels, tile.vectors * LANES
+
+    @njit(nogil=True)
+    def layer(step: Step, weights: Floats, work: Floats) -> None:
+        n_in, at = step.n_in, step.scratch
+        products = at + VALUES * n_in * lanes
+        for t in range(step.first, step.last, lanes - 1):
+            for c in range(n_in):
+                for lane in range(0, lanes, LANES):
+                    x, y = step.x + c * step.x_row, at + c * lanes + lane
+                    write_values(work, weights, x, 0, 0, 0, 0, y, n_in * lanes, t + lane, 0, 0)
+            for c in range(0, step.n_out, channels):
+                w, y = step.w + c * n_in * (2 * VALUES - 1), step.y + c * step.y_row
+                compute(
+                    work, weights, at, 0, n_in, w, step.bias + c, y, step.y_row, t, step.n, products
+                )  # fmt: skip
+
+    return layer
+
+
+_same_wide = _layer(convolution(TILES[Op.SAME_WIDE], 1), TILES[Op.SAME_WIDE])
+_same_narrow = _layer(convolution(TILES[Op.SAME_NARROW], 1), TILES[Op.SAME_NARROW])
+_strided_wide = _layer(convolution(TILES[Op.STRIDED_WIDE], STRIDE), TILES[Op.STRIDED_WIDE])
+_strided_narrow = _layer(convolution(TILES[Op.STRIDED_NARROW], STRIDE), TILES[Op.STRIDED_NARROW])
+_transposed_wide = _layer(transposed(TILES[Op.TRANSPOSED_WIDE]), TILES[Op.TRANSPOSED_WIDE])
+_transposed_narrow = _layer(transposed(TILES[Op.TRANSPOSED_NARROW]), TILES[Op.TRANSPOSED_NARROW])
+_reduced_wide = _reduced_layer(reduced(TILES[Op.REDUCED_WIDE]), TILES[Op.REDUCED_WIDE])
+_reduced_narrow = _reduced_layer(reduced(TILES[Op.REDUCED_NARROW]), TILES[Op.REDUCED_NARROW])
+_mix = _layer(softmax, Tile(CLASSES, 1))
 
 
 @njit(nogil=True)
-def _deal_rows(step: Table, weights: Floats, work: Floats) -> None:
-    for c in range(step[3]):
-        x, y = step[1] + c * step[2], step[6] + c * STRIDE * step[7]
-        for t in range(0, step[10], LANES):
-            _deal(work, weights, x, 0, 0, 0, 0, y, step[7], t, 0, 0)
+def _deal_rows(step: Step, weights: Floats, work: Floats) -> None:
+    for c in range(step.n_in):
+        x, y = step.x + c * step.x_row, step.y + c * STRIDE * step.y_row
+        for t in range(step.first, step.last, LANES):
+            deal(work, weights, x, 0, 0, 0, 0, y, step.y_row, t, 0, 0)
 
 
 @njit(nogil=True)
-def _run(step: Table, weights: Floats, work: Floats) -> None:
-    op = step[0]
+def _step(row: Table) -> Step:
+    return Step(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11],
+        row[12], row[13],
+    )  # fmt: skip
+
+
+@njit(nogil=True)
+def _run(step: Step, weights: Floats, work: Floats) -> None:
+    op = step.op
     if op == Op.SAME_WIDE:
         _same_wide(step, weights, work)
     elif op == Op.SAME_NARROW:
@@ -265,6 +117,10 @@ def _run(step: Table, weights: Floats, work: Floats) -> None:
         _transposed_wide(step, weights, work)
     elif op == Op.TRANSPOSED_NARROW:
         _transposed_narrow(step, weights, work)
+    elif op == Op.REDUCED_WIDE:
+        _reduced_wide(step, weights, work)
+    elif op == Op.REDUCED_NARROW:
+        _reduced_narrow(step, weights, work)
     elif op == Op.DEAL:
         _deal_rows(step, weights, work)
     elif op == Op.SOFTMAX:
@@ -279,7 +135,7 @@ SIGNATURE = types.void(
 
 def _source() -> str:
     """Return a digest of the files that write instructions."""
-    files = [Path(__file__), Path(__file__).with_name("vectors.py")]
+    files = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
 
 
@@ -290,18 +146,17 @@ def _compile(source: str) -> Any:
     ) -> None:  # fmt: skip
         first_window, last_window, start, stop, first, last = piece
         assert source  # belongs to the key under which the cache keeps this function
-        begin, end = steps[0], steps[-1]
+        read, write = _step(steps[0]), _step(steps[-1])
         for window in range(first_window, last_window):
-            for c in range(begin[3]):
-                at = begin[6] + c * begin[7] - start
-                for t in range(start, stop):
-                    work[at + t] = windows[window, c, t]
-            for s in range(1, len(steps) - 1):
-                _run(steps[s], weights, work)
-            for c in range(end[3]):
-                at = end[1] + c * end[2] - start
-                for t in range(first, last):
-                    out[window, c, t] = work[at + t]
+            for c in range(read.n_in):
+                where = window * windows.strides[0] + c * windows.strides[1] + start * windows.strides[2]
+                copy_bytes(work, 4 * (read.y + c * read.y_row), windows, where, 4 * (stop - start))
+            for row in range(1, len(steps) - 1):
+                _run(_step(steps[row]), weights, work)
+            for c in range(write.n_in):
+                where = window * out.strides[0] + c * out.strides[1] + first * out.strides[2]
+                at = write.x + c * write.x_row + first - start
+                copy_bytes(out, where, work, 4 * at, 4 * (last - first))
 
     return infer
 

@@ -32,6 +32,7 @@ def _lanes() -> int:
 LANES = _lanes()
 VECTOR = ir.VectorType(F32, LANES)
 INTEGERS = ir.VectorType(I32, LANES)
+ALTERNATE = [list(range(first, 2 * LANES, 2)) for first in (0, 1)]
 
 
 class Emitter:
@@ -111,20 +112,17 @@ class Emitter:
 
     def interleaved(self, rows: list[Any]) -> list[Any]:
         """Return a0 b0 c0 d0 a1 b1 ... of four vectors, as four vectors."""
-
-        def zipped(n: int) -> list[int]:
-            return [i // 2 + (i % 2) * n for i in range(2 * n)]
-
-        evens = self.shuffle(rows[0], rows[2], zipped(LANES))
-        odds = self.shuffle(rows[1], rows[3], zipped(LANES))
-        both = self.shuffle(evens, odds, zipped(2 * LANES))
-        return [self.shuffle(both, both, list(range(q * LANES, (q + 1) * LANES))) for q in range(4)]
+        low, high = ([i // 2 + (i % 2) * LANES for i in range(n, n + LANES)] for n in (0, LANES))
+        evens = [self.shuffle(rows[0], rows[2], order) for order in (low, high)]
+        odds = [self.shuffle(rows[1], rows[3], order) for order in (low, high)]
+        pairs = zip(evens, odds, strict=True)
+        return [self.shuffle(even, odd, order) for even, odd in pairs for order in (low, high)]
 
     def dealt(self, vectors: list[Any]) -> list[Any]:
         """Return the samples 0, 4, 8, ..., then 1, 5, 9, ... and so on, of four vectors."""
-        both = list(range(2 * LANES))
-        low, high = (self.shuffle(vectors[i], vectors[i + 1], both) for i in (0, 2))
-        return [self.shuffle(low, high, list(range(phase, 4 * LANES, 4))) for phase in range(4)]
+        a, b, c, d = vectors
+        evens, odds = ((self.shuffle(a, b, order), self.shuffle(c, d, order)) for order in ALTERNATE)
+        return [self.shuffle(low, high, order) for order in ALTERNATE for low, high in (evens, odds)]
 
     def exp(self, x: Any) -> Any:
         """Return the exponential of numbers up to zero, within 1e-7; NaN stays."""

@@ -8,13 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seisflow.picking.kernels.convolution import CLASSES, STRIDE, TAPS, TILES, Op, Step, Tile
+from seisflow.picking.kernels.steps import CLASSES, STRIDE, TAPS, TILES, Op, Step
+from seisflow.picking.kernels.toom_cook import OUTPUTS, VALUES, weight_values
 from seisflow.picking.kernels.vectors import LANES
 
 __all__ = ["Layer", "Layers", "Program"]
 
 Floats = NDArray[np.float32]
 
+LACKING = (Op.REDUCED_WIDE, Op.REDUCED_NARROW)
+"""Operations whose tiles leave their last lane undone."""
 LEAD = 16
 """Zeros before each row: what convolutions read beyond the ends of a row."""
 
@@ -61,6 +64,21 @@ class Program(NamedTuple):
     n_work: int
 
 
+class Wanted(NamedTuple):
+    """What a level must compute on the way up.
+
+    Attributes
+    ----------
+    groups : tuple of int
+        First and last group of `OUTPUTS` samples of its reduced convolution.
+    low : tuple of int
+        First and last sample of the level below for its transposed convolution.
+    """
+
+    groups: tuple[int, int]
+    low: tuple[int, int]
+
+
 class Layers(NamedTuple):
     """The convolutions of a PhaseNet, batch normalisations folded in."""
 
@@ -69,7 +87,7 @@ class Layers(NamedTuple):
     up: list[list[Layer]]
     outlet: Layer
 
-    def program(self, n: int, n_trace: int) -> Program:
+    def program(self, n: int, n_trace: int, first: int, last: int) -> Program:
         """Return the steps for a piece of a trace that begins at a multiple of 256 samples.
 
         Parameters
@@ -78,10 +96,12 @@ class Layers(NamedTuple):
             Samples of the piece.
         n_trace : int
             Samples of the trace: they decide how the strided convolutions pad its beginning.
+        first, last : int
+            Samples of the piece that are wanted.
         """
         widths = [len(same.bias) for same, *_ in self.down]
         deepest = len(widths) - 1
-        writer = _Writer(n, n_trace, len(widths))
+        writer = _Writer(n, n_trace, widths)
         x = writer.rows(0, self.inlet.weight.shape[1])
         single = [writer.rows(level, width) for level, width in enumerate(widths)]
         joined = [
@@ -91,15 +111,16 @@ class Layers(NamedTuple):
         writer.read(x, self.inlet.weight.shape[1])
         writer.same(0, self.inlet, x, single[0])
         for level, (same, *strided) in enumerate(self.down):
-            writer.same(level, same, single[level], joined[level])
+            (writer.same if level == deepest else writer.reduced)(level, same, single[level], joined[level])
             if strided:
                 writer.strided(level, strided[0], joined[level], dealt[level], single[level + 1])
         below = joined[deepest]
+        wanted = writer.wanted(first, last)
         for level, (transposed, same) in zip(reversed(range(deepest)), self.up, strict=True):
-            writer.transposed(level, transposed, below, joined[level].after(widths[level]))
-            writer.same(level, same, joined[level], single[level])
+            writer.transposed(level, transposed, below, joined[level].after(widths[level]), wanted[level].low)
+            writer.reduced(level, same, joined[level], single[level], wanted[level].groups)
             below = single[level]
-        writer.softmax(self.outlet, below)
+        writer.softmax(self.outlet, below, first, last)
         writer.write(below)
         return writer.program()
 
@@ -107,13 +128,19 @@ class Layers(NamedTuple):
 class _Writer:
     """Lays out the working memory and writes the steps over it."""
 
-    def __init__(self, n: int, n_trace: int, depth: int) -> None:
-        self.lengths, whole = _lengths(n, depth), _lengths(n_trace, depth)
+    def __init__(self, n: int, n_trace: int, widths: list[int]) -> None:
+        self.widths = widths
+        self.lengths, whole = (_lengths(samples, len(widths)) for samples in (n, n_trace))
         self.pads = [max((low - 1) * STRIDE + TAPS - high, 0) // 2 for high, low in pairwise(whole)]
         self.crops = [(low * STRIDE - high) // 2 for high, low in pairwise(whole)]
         self.table: list[Step] = []
-        self.numbers: list[Floats] = []
-        self.n_numbers = self.n_work = 0
+        self.numbers: list[NDArray[np.floating]] = []
+        self.n_numbers = 0
+        self.n_work = VALUES * max(
+            TILES[op].vectors * LANES * (2 * width + TILES[op].channels)
+            for n, width in zip(self.lengths[:-1], widths[:-1], strict=True)
+            for op in [_op(Op.REDUCED_WIDE, -(-n // OUTPUTS), width)]
+        )
 
     def program(self) -> Program:
         """Return what was written."""
@@ -123,14 +150,28 @@ class _Writer:
 
     def rows(self, level: int, count: int) -> Rows:
         """Reserve rows of activations, as long as the tiles that write them."""
-        spans = [_covered(self.lengths[level], tile) for tile in TILES[Op.SAME_WIDE : Op.TRANSPOSED_WIDE]]
+        n = self.lengths[level]
+        groups = -(-n // OUTPUTS)
+        spans = [_covered(n, Op.SAME_WIDE), _covered(n, Op.SAME_NARROW)]
+        spans.append(OUTPUTS * _covered(groups, _op(Op.REDUCED_WIDE, groups, self.widths[level])))
         if level + 1 < len(self.lengths):
             below = self.lengths[level + 1]
-            spans.append(STRIDE * _covered(below, TILES[_op(Op.TRANSPOSED_WIDE, below, count)]))
+            spans.append(STRIDE * _covered(below, _op(Op.TRANSPOSED_WIDE, below, self.widths[level])))
         stride = LEAD * (-(-(LEAD + max(spans)) // LEAD) | 1)  # odd, lest rows compete for cache sets
         rows = Rows(self.n_work + LEAD, stride)
         self.n_work += count * stride
         return rows
+
+    def wanted(self, first: int, last: int) -> list[Wanted]:
+        """Return what the layers on the way up must compute for some samples of the output, by level."""
+        wanted = []
+        for n_low, crop in zip(self.lengths[1:], self.crops, strict=True):
+            groups = first // OUTPUTS, -(-last // OUTPUTS)
+            reach = max(OUTPUTS * groups[0] - TAPS // 2, 0), OUTPUTS * groups[1] + OUTPUTS
+            low = (reach[0] + crop) // STRIDE, min(-(-(reach[1] + crop) // STRIDE), n_low)
+            wanted.append(Wanted(groups, low))
+            first, last = max(low[0] - 1, 0), min(low[1] + 1, n_low)
+        return wanted
 
     def read(self, y: Rows, count: int) -> None:
         """Copy the input."""
@@ -143,41 +184,55 @@ class _Writer:
     def same(self, level: int, layer: Layer, x: Rows, y: Rows) -> None:
         """Convolve without changing the length."""
         start = Rows(x.at - TAPS // 2, x.stride)
-        self._convolve(Op.SAME_WIDE, layer, start, y, self.lengths[level])
+        n = self.lengths[level]
+        self._convolve(_op(Op.SAME_WIDE, n, len(layer.bias)), layer, start, y, n, (0, n))
+
+    def reduced(
+        self, level: int, layer: Layer, x: Rows, y: Rows, wanted: tuple[int, int] | None = None
+    ) -> None:
+        """Convolve without changing the length, in half of the multiplications."""
+        n_out, n_in, _ = layer.weight.shape
+        n = self.lengths[level]
+        op = _op(Op.REDUCED_WIDE, -(-n // OUTPUTS), n_out)
+        channels = TILES[op].channels
+        halves = np.pad(layer.weight, ((0, 0), (0, 0), (0, 1))).reshape(n_out, n_in, 2, OUTPUTS)
+        numbers = weight_values(halves).reshape(-1, channels, n_in, 2, VALUES).transpose(0, 4, 2, 3, 1)
+        used = np.ones(numbers.shape[1:], bool)
+        used[-1, :, 1] = False  # the second half has no fourth tap, of which alone infinity speaks
+        w, bias = self._put(numbers[:, used]), self._put(layer.bias)
+        span = _from_tile(op, wanted or (0, -(-n // OUTPUTS)))
+        self.table.append(Step(op, x.at - TAPS // 2, x.stride, n_in, w, bias, *y, n_out, n, *span))
 
     def strided(self, level: int, layer: Layer, x: Rows, dealt: Rows, y: Rows) -> None:
         """Convolve and keep every fourth sample, from one level to the next."""
         n, n_in = self.lengths[level + 1], layer.weight.shape[1]
         n_dealt = n + (TAPS - 1) // STRIDE
         start = x.at - self.pads[level]
-        self.table.append(
-            Step(Op.DEAL, start, x.stride, n_in, y=dealt.at, y_row=dealt.stride, n_tiled=n_dealt)
-        )
-        self._convolve(Op.STRIDED_WIDE, layer, dealt, y, n)
+        self.table.append(Step(Op.DEAL, start, x.stride, n_in, y=dealt.at, y_row=dealt.stride, last=n_dealt))
+        self._convolve(_op(Op.STRIDED_WIDE, n, len(layer.bias)), layer, dealt, y, n, (0, n))
 
-    def transposed(self, level: int, layer: Layer, x: Rows, y: Rows) -> None:
+    def transposed(self, level: int, layer: Layer, x: Rows, y: Rows, wanted: tuple[int, int]) -> None:
         """Convolve from one level up to this one."""
-        n, below = self.lengths[level : level + 2]
-        self._convolve(Op.TRANSPOSED_WIDE, layer, x, y, n, below, self.crops[level])
+        n, n_low = self.lengths[level : level + 2]
+        op = _op(Op.TRANSPOSED_WIDE, n_low, len(layer.bias))
+        self._convolve(op, layer, x, y, n, wanted, self.crops[level])
 
-    def softmax(self, layer: Layer, x: Rows) -> None:
+    def softmax(self, layer: Layer, x: Rows, first: int, last: int) -> None:
         """Replace the first rows by probabilities."""
         w, bias = self._put(layer.weight.transpose(2, 1, 0)), self._put(layer.bias)
-        n = self.lengths[0]
         n_in = layer.weight.shape[1]
-        self.table.append(Step(Op.SOFTMAX, x.at, x.stride, n_in, w, bias, x.at, x.stride, CLASSES, n, n))
+        first -= first % LANES
+        self.table.append(Step(Op.SOFTMAX, *x, n_in, w, bias, *x, CLASSES, last, first, last))
 
     def _convolve(
-        self, kind: Op, layer: Layer, x: Rows, y: Rows, n: int, n_tiled: int | None = None, crop: int = 0
+        self, op: Op, layer: Layer, x: Rows, y: Rows, n: int, wanted: tuple[int, int], crop: int = 0
     ) -> None:
         n_out, n_in, _ = layer.weight.shape
-        n_tiled = n if n_tiled is None else n_tiled
-        op = _op(kind, n_tiled, n_out)
         blocks = layer.weight.reshape(-1, TILES[op].channels, n_in, TAPS).transpose(0, 2, 3, 1)
         w, bias = self._put(blocks), self._put(layer.bias)
-        self.table.append(Step(op, *x, n_in, w, bias, *y, n_out, n, n_tiled, crop))
+        self.table.append(Step(op, *x, n_in, w, bias, *y, n_out, n, *_from_tile(op, wanted), crop))
 
-    def _put(self, numbers: Floats) -> int:
+    def _put(self, numbers: NDArray[np.floating]) -> int:
         at = self.n_numbers
         self.numbers.append(numbers.ravel())
         self.n_numbers += numbers.size
@@ -192,15 +247,23 @@ def _lengths(n: int, depth: int) -> list[int]:
     return lengths
 
 
-def _covered(n: int, tile: Tile) -> int:
-    """Return how many samples the tiles hold that cover `n`."""
-    span = tile.vectors * LANES
-    return -(-n // span) * span
+def _useful(op: Op) -> int:
+    """Return how many samples a tile gives."""
+    return TILES[op].vectors * LANES - (op in LACKING)
+
+
+def _covered(n: int, op: Op) -> int:
+    """Return where the last of the tiles ends that cover `n` samples."""
+    return -(-n // _useful(op)) * _useful(op) + (op in LACKING)
+
+
+def _from_tile(op: Op, wanted: tuple[int, int]) -> tuple[int, int]:
+    """Return the wanted samples from where a tile begins: tiles lie as in rows wanted as a whole."""
+    return wanted[0] - wanted[0] % _useful(op), wanted[1]
 
 
 def _op(wide: Op, n: int, n_out: int) -> Op:
     """Return the operation whose tiles waste less."""
     narrow = Op(wide + 1)
-    if n_out % TILES[narrow].channels == 0 and _covered(n, TILES[narrow]) < _covered(n, TILES[wide]):
-        return narrow
-    return wide
+    wide_cost, narrow_cost = (-(-n // _useful(op)) * TILES[op].vectors for op in (wide, narrow))
+    return narrow if n_out % TILES[narrow].channels == 0 and narrow_cost < wide_cost else wide
