@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["ContinuousModel", "Placement", "WindowModel", "annotate_trace", "annotate_windows", "sample_number"]
 
 
-CHUNK_FOR_WINDOWS = 4
-"""A chunk is put into a batch for so many windows: it is larger, but needs no neighbours."""
-
-
 @dataclass(frozen=True)
 class WindowModel:
     """A network that looks at windows, and what it needs around it.
@@ -85,13 +81,16 @@ class ContinuousModel:
         anything farther away.
     n_chunk : int
         Samples of a chunk without them; of no effect on the result.
+    n_batch : int
+        Chunks in one call of the network.
     """
 
     network: Network
     classes: tuple[int, ...]
     n_statistics: int
     n_reach: int
-    n_chunk: int = 32_768
+    n_chunk: int
+    n_batch: int
 
 
 @dataclass(frozen=True)
@@ -277,7 +276,7 @@ def annotate_trace(
 
     n, n_chunk, n_reach = data.shape[1], model.n_chunk, model.n_reach
     firsts = range(-(first_sample % n_chunk), n, n_chunk)
-    n_batch = max(min(placement.batch_size // CHUNK_FOR_WINDOWS, len(firsts)), 1)
+    n_batch = min(model.n_batch, len(firsts))
     with Team(placement.threads) as team:
         source = _ChunkSource(model, data, rows, runs, first_sample, team)
         alive = [first for first in firsts if source.moves(first - n_reach, first + n_chunk + n_reach)]
@@ -345,14 +344,14 @@ class _ChunkSource:
         """Fill an array (chunk, channel, sample) with chunks, `n_reach` on both sides included."""
 
         def share(part: slice) -> None:
-            for i in range(part.start, part.stop):
-                for channel, row in enumerate(self._rows.tolist()):
+            for chunk, traces in zip(chunks, into, strict=False):
+                for row, trace in zip(self._rows.tolist(), traces, strict=True):
                     if row < 0:
-                        into[i, channel] = 0
+                        trace[part] = 0
                         continue
                     normalise_into(
-                        into[i, channel],
-                        chunks[i] - self._n_reach,
+                        trace[part],
+                        chunk - self._n_reach + part.start,
                         self._data[row],
                         self._runs[row],
                         *self._knots[row],
@@ -360,4 +359,4 @@ class _ChunkSource:
                         self._n_cell,
                     )
 
-        self._team.share(share, len(chunks))
+        self._team.share(share, into.shape[2])

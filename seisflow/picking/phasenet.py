@@ -31,8 +31,8 @@ N_OVERLAP = 1500
 """Samples that neighbouring windows share, as SeisBench has it."""
 N_STATISTICS = 3000
 """In continuous mode, samples in a window of the sliding statistics: the length of training windows."""
-N_REACH = 2304
-"""No output of the network depends on samples farther away; a multiple of its 256 samples a step."""
+N_REACH = 2816
+"""No output of the network depends on samples farther away; a multiple of the 256 of its lowest level."""
 N_GUARD = 50
 """In continuous mode no picks so near to a gap's edge, samples."""
 N_SHORTEST = 300
@@ -110,7 +110,7 @@ class PhaseNet(NetworkPicker):
         from seisflow.picking.engine import annotate_stretches
 
         arguments = self._weights().model_args
-        rows = rows_of(waveforms, str(arguments.get("component_order") or "ZNE"))
+        rows = rows_of(waveforms, "".join(arguments.get("component_order") or "ZNE"))
         if self._mode == "continuous":
             yield from self._continuous(waveforms, rows)
             return
@@ -161,6 +161,7 @@ def _windowed(weights: Weights, device: str) -> WindowModel:
 @lru_cache(maxsize=4)
 def _continuous(weights: Weights, device: str) -> ContinuousModel:
     from seisflow.picking.engine import ContinuousModel
+    from seisflow.picking.networks.direct import DirectPhaseNet
 
     if not _allows_continuous(weights):
         raise WeightsError(
@@ -168,11 +169,14 @@ def _continuous(weights: Weights, device: str) -> ContinuousModel:
             f"{ {key: weights.model_args.get(key) for key in ('norm', 'norm_amp_per_comp', 'norm_detrend')} }; "
             "take mode 'windowed'"
         )
-    return ContinuousModel(_network(weights, device), _classes(weights), N_STATISTICS, N_REACH)
+    network = _network(weights, device)
+    if isinstance(network, DirectPhaseNet):  # cuts its input itself into what fits a cache
+        return ContinuousModel(network, _classes(weights), N_STATISTICS, N_REACH, 2**19, 1)
+    return ContinuousModel(network, _classes(weights), N_STATISTICS, N_REACH, 2**15, 16)
 
 
 def _classes(weights: Weights) -> tuple[int, ...]:
-    labels = str(weights.model_args.get("phases", "NPS"))
+    labels = "".join(weights.model_args.get("phases", "NPS"))
     return tuple(labels.index(phase) for phase in "PS")
 
 
