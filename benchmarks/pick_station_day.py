@@ -10,9 +10,10 @@ hours of the day only.
 
 Both sides read the same files, from the disk's cache, with two threads, alternately; the best of the
 rounds counts, compilation is not part of it. SeisBench's side is what its users write: obspy.read and
-classify, with its default batch of 256 windows and with 64. Beside the ratios of elapsed time those of processor
-time are given, which other work on the machine disturbs less. A pick is the same if SeisBench has
-one of the same phase with the same first, largest and last sample, and a probability within 1e-5.
+classify, with its default batch of 256 windows and with 64. Beside the ratios of elapsed time those of
+processor time are given, which other work on the machine disturbs less. A pick is the same if SeisBench has
+one of the same phase with the same first, largest and last sample, and a probability within 1e-5
+(1e-4 with random weights).
 The memory is that of another process, which reads the day and picks it in both modes and does nothing
 else. The day with gaps has 5,000 of half a second in each component, all at different times.
 """
@@ -55,6 +56,8 @@ N_EVENTS, N_GAPS, GAP = 240, 5000, 50
 SITE = {"network": "XX", "station": "AAA", "latitude": 0.0, "longitude": 0.0, "elevation_m": 0.0}
 THREADS = 2
 TOLERANCE = 1e-5
+TOLERANCE_OF_RANDOM = 1e-4
+"""Random networks answer rounding more sharply than trained ones."""
 
 Picks = dict[tuple[str, int, int, int], float]
 Side = Callable[[list[str]], object]
@@ -150,9 +153,9 @@ def picks_of_seisbench(picks: Any) -> Picks:
     }
 
 
-def identical(theirs: Picks, ours: Picks) -> float:
+def identical(theirs: Picks, ours: Picks, tolerance: float = TOLERANCE) -> float:
     """Return the part of their picks that we have too; picks of ours that they lack count against it."""
-    same = sum(abs(ours.get(key, np.inf) - value) <= TOLERANCE for key, value in theirs.items())
+    same = sum(abs(ours.get(key, np.inf) - value) <= tolerance for key, value in theirs.items())
     return same / max(len(theirs | ours), 1)
 
 
@@ -284,7 +287,7 @@ def of_other(
         key: reference[0] / own[0],
         f"cpu_{key}": reference[1] / own[1],
         f"{name.lower()}_n_picks": float(len(theirs)),
-        f"{name.lower()}_identical_picks": identical(theirs, mine),
+        f"{name.lower()}_identical_picks": identical(theirs, mine, TOLERANCE_OF_RANDOM),
     }
 
 
@@ -307,7 +310,7 @@ def main() -> None:
         pick_for_memory(arguments.memory[0], arguments.memory[1:])
         return
     warnings.simplefilter("ignore")
-    rounds = 1 if arguments.quick else 5
+    rounds = 1 if arguments.quick else 3
     shared = Path(os.environ.get("SEISFLOW_SHARED", ".")) / "weights" / "original.pt.v1"
     with tempfile.TemporaryDirectory() as scratch:
         rng = np.random.default_rng(1)

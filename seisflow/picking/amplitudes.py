@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,28 +32,9 @@ def peak_amplitudes(
     ndarray of float32, shape (pick,)
         In the units of `traces`; NaN where no component has samples before and after the onset.
     """
+    from seisflow.picking.kernels.amplitudes import measure
+
     before, after = round(REFERENCE_S * rate_hz), max(round(window_s * rate_hz), 1)
     peaks = np.full(len(onsets), np.nan, np.float32)
-    _measure(traces, onsets, before, after, peaks)
+    measure(traces, onsets, before, after, peaks)
     return peaks
-
-
-@numba.njit(cache=True, nogil=True)
-def _measure(
-    traces: NDArray[np.float32], onsets: NDArray[np.int64], before: int, after: int, peaks: NDArray[np.float32]
-) -> None:
-    for i in range(len(onsets)):
-        onset = onsets[i]
-        for c in range(len(traces)):
-            total, n_before = 0.0, 0
-            for value in traces[c, max(onset - before, 0) : onset]:
-                if not np.isnan(value):
-                    total += value
-                    n_before += 1
-            if n_before == 0:
-                continue
-            level = np.float32(total / n_before)
-            for value in traces[c, onset : onset + after]:
-                size = abs(value - level)
-                if not np.isnan(size) and not peaks[i] >= size:
-                    peaks[i] = size

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 from seisflow.picking.seisbench import SeisBenchPicker, build_model, window_model
 
 if TYPE_CHECKING:
-    from seisflow.picking.engine import WindowModel
+    from seisflow.picking.inference.engine import WindowModel
     from seisflow.picking.weights import Weights
 
 __all__ = ["EQTransformer"]
+
 
 class EQTransformer(SeisBenchPicker):
     """EQTransformer (Mousavi et al. 2020) with any weights of SeisBench's class; needs the extra `seisbench`.
@@ -35,16 +36,16 @@ def _fast(weights: Weights, device: str) -> WindowModel:
     """Return the network arranged for inference, and its normalisation as the engine does it."""
     from copy import deepcopy
 
+    from seisflow.picking.inference.normalisation import TAPER, Scale
     from seisflow.picking.networks.eqtransformer import FastEQTransformer
-    from seisflow.picking.normalisation import TAPER
 
     model = deepcopy(build_model("EQTransformer", weights))
-    per_component = "peak" if model.norm_amp_per_comp or model.norm == "peak" else "std of all"
+    scale: Scale = "peak" if model.norm_amp_per_comp or model.norm == "peak" else "std of all"
     return replace(
         window_model("EQTransformer", weights, device),
         network=FastEQTransformer(model).to(device),
         demean=True,
         detrend=bool(model.norm_detrend),
-        scale=per_component,
+        scale=scale,
         taper=TAPER,
     )

@@ -11,7 +11,7 @@ from pydantic import Field
 from seisflow.picking.seisbench import SeisBenchPicker, build_model, window_model
 
 if TYPE_CHECKING:
-    from seisflow.picking.engine import WindowModel
+    from seisflow.picking.inference.engine import WindowModel
     from seisflow.picking.weights import Weights
 
 __all__ = ["GPD"]

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from seisflow.picking.engine import Placement
-    from seisflow.picking.stacking import Piece
-    from seisflow.picking.triggers import Onsets, PeakFinder, Trigger
+    from seisflow.picking.inference.engine import Placement
+    from seisflow.picking.inference.stacking import Piece
+    from seisflow.picking.inference.triggers import Onsets, PeakFinder, Trigger
     from seisflow.picking.weights import Weights
 
 __all__ = ["NetworkPicker", "Probability", "rows_of"]
@@ -122,7 +122,7 @@ class NetworkPicker(Picker):
         WaveformError
             If the sampling rate is not that of the weights.
         """
-        from seisflow.picking.triggers import Onsets
+        from seisflow.picking.inference.triggers import Onsets
 
         self._check_rate(waveforms)
         finders = [self._finder(threshold) for threshold in self.thresholds().values()]
@@ -136,7 +136,7 @@ class NetworkPicker(Picker):
     def probabilities(self, waveforms: xr.Dataset) -> dict[str, NDArray[np.float32]]:
         """Return the probability of P and S at every sample; zero where the network says nothing.
 
-        Networks with one value every few samples have it at the sample that it is valid for, and zeros between.
+        Networks with one value every few samples have zeros between.
         """
         import numpy as np
 
@@ -175,12 +175,12 @@ class NetworkPicker(Picker):
     @property
     def _device(self) -> str:
         """Where the network runs on this machine."""
-        from seisflow.picking.forward import device_of
+        from seisflow.picking.inference.forward import device_of
 
         return str(device_of(self.device).type)
 
     def _placement(self) -> Placement:
-        from seisflow.picking.engine import Placement
+        from seisflow.picking.inference.engine import Placement
 
         usual = self.cpu_batch_size if self._device == "cpu" else BATCH_SIZE_ON_GPU
         return Placement(self._device, self.batch_size or usual, self.threads)

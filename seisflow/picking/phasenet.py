@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from seisflow.picking.engine import ContinuousModel, WindowModel
+    from seisflow.picking.inference.engine import ContinuousModel, WindowModel
+    from seisflow.picking.inference.stacking import Piece
+    from seisflow.picking.inference.triggers import PeakFinder, Trigger
     from seisflow.picking.networks.direct import DirectPhaseNet
-    from seisflow.picking.stacking import Piece
-    from seisflow.picking.triggers import PeakFinder, Trigger
     from seisflow.picking.weights import Weights
 
 __all__ = ["PhaseNet"]
@@ -100,14 +100,14 @@ class PhaseNet(NetworkPicker):
         return read_weights(self.weights)
 
     def _finder(self, threshold: float) -> Trigger | PeakFinder:
-        from seisflow.picking.triggers import PeakFinder, Trigger
+        from seisflow.picking.inference.triggers import PeakFinder, Trigger
 
         if self._mode == "windowed":
             return Trigger(threshold, threshold / 2)
         return PeakFinder(threshold, threshold / 2, round(self.separation_s * self.sampling_rate_hz))
 
     def _pieces(self, waveforms: xr.Dataset) -> Iterator[Piece]:
-        from seisflow.picking.engine import annotate_stretches
+        from seisflow.picking.inference.engine import annotate_stretches
 
         arguments = self._weights().model_args
         rows = rows_of(waveforms, "".join(arguments.get("component_order") or "ZNE"))
@@ -119,9 +119,8 @@ class PhaseNet(NetworkPicker):
         yield from annotate_stretches(model, waveforms, rows, self._grid, self._placement(), filtering)
 
     def _continuous(self, waveforms: xr.Dataset, rows: NDArray[np.int64]) -> Iterator[Piece]:
-        from seisflow.picking.engine import annotate_trace, sample_number, traces_of
-        from seisflow.picking.segments import near_edges
-        from seisflow.picking.windows import finite_runs
+        from seisflow.picking.inference.engine import annotate_trace, sample_number, traces_of
+        from seisflow.picking.inference.windows import finite_runs, near_edges
 
         data = traces_of(waveforms)
         first = sample_number(waveforms["time"].to_numpy()[0], self.sampling_rate_hz)
@@ -143,7 +142,7 @@ def _allows_continuous(weights: Weights) -> bool:
 
 @lru_cache(maxsize=4)
 def _windowed(weights: Weights, device: str) -> WindowModel:
-    from seisflow.picking.engine import WindowModel
+    from seisflow.picking.inference.engine import WindowModel
 
     arguments = weights.model_args
     per_component = "peak" if arguments.get("norm_amp_per_comp") else arguments.get("norm", "std")
@@ -160,14 +159,16 @@ def _windowed(weights: Weights, device: str) -> WindowModel:
 
 @lru_cache(maxsize=4)
 def _continuous(weights: Weights, device: str) -> ContinuousModel:
-    from seisflow.picking.engine import ContinuousModel
+    from seisflow.picking.inference.engine import ContinuousModel
     from seisflow.picking.networks.direct import DirectPhaseNet
 
     if not _allows_continuous(weights):
+        asked = {
+            key: value for key, value in weights.model_args.items() if key.startswith(("norm", "filter_"))
+        }
         raise WeightsError(
-            "mode 'continuous' needs weights that divide each component by its standard deviation; these have "
-            f"{ {key: weights.model_args.get(key) for key in ('norm', 'norm_amp_per_comp', 'norm_detrend')} }; "
-            "take mode 'windowed'"
+            "mode 'continuous' needs weights that divide each component by its standard deviation and do "
+            f"nothing else; these want {asked}; take mode 'windowed'"
         )
     network = _network(weights, device)
     if isinstance(network, DirectPhaseNet):  # cuts its input itself into what fits a cache

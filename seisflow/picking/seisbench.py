@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from torch import Tensor
 
-    from seisflow.picking.engine import WindowModel
-    from seisflow.picking.stacking import Piece
-    from seisflow.picking.triggers import Trigger
+    from seisflow.picking.inference.engine import WindowModel
+    from seisflow.picking.inference.stacking import Piece
+    from seisflow.picking.inference.triggers import Trigger
     from seisflow.picking.weights import Weights
 
 __all__ = ["SeisBench", "SeisBenchPicker"]
@@ -27,8 +27,8 @@ TRIGGER_S = 10.0
 class SeisBenchPicker(NetworkPicker):
     """Base of the pickers whose network is a class of SeisBench (an optional extra, GPL).
 
-    Windows, their overlap and blinding, stacking and triggers are SeisBench's, with the arguments that the weights
-    ask for.
+    Windows, their overlap and blinding, stacking and triggers are SeisBench's, with the arguments that
+    the weights ask for.
     """
 
     model_class: ClassVar[str] = ""
@@ -40,7 +40,7 @@ class SeisBenchPicker(NetworkPicker):
     @property
     def margin_s(self) -> float:
         """Two windows, the longest trigger and the amplitude window, in seconds."""
-        n_samples = self._built().in_samples
+        n_samples = int(self._built().in_samples)
         return 2 * n_samples / self.sampling_rate_hz + TRIGGER_S + self.amplitude_window_s
 
     @property
@@ -60,7 +60,7 @@ class SeisBenchPicker(NetworkPicker):
         return build_model(self._model_class, self._weights())
 
     def _finder(self, threshold: float) -> Trigger:
-        from seisflow.picking.triggers import Trigger
+        from seisflow.picking.inference.triggers import Trigger
 
         return Trigger(threshold, threshold / 2)
 
@@ -68,7 +68,7 @@ class SeisBenchPicker(NetworkPicker):
         return window_model(self._model_class, self._weights(), self._device)
 
     def _pieces(self, waveforms: xr.Dataset) -> Iterator[Piece]:
-        from seisflow.picking.engine import annotate_stretches
+        from seisflow.picking.inference.engine import annotate_stretches
 
         model, built = self._window_model(), self._built()
         rows = rows_of(waveforms, "".join(built.component_order))
@@ -118,9 +118,10 @@ def build_model(name: str, weights: Weights) -> Any:
         import seisbench.models
     except ImportError as error:
         raise WeightsError(
-            f"the picker {name} is a class of SeisBench, which is not installed: pip install seisflow[seisbench]"
+            f"the picker {name} is a class of SeisBench, which is not installed; install seisflow[seisbench]"
         ) from error
-    arguments = {key: value for key, value in weights.model_args.items() if key not in NOT_FOR_CLASSES}
+    refused = NOT_FOR_CLASSES + NOT_FOR_SOME.get(name, ())
+    arguments = {key: value for key, value in weights.model_args.items() if key not in refused}
     try:
         model = getattr(seisbench.models, name)(**arguments)
         model.load_state_dict(weights.state)
@@ -133,6 +134,8 @@ def build_model(name: str, weights: Weights) -> Any:
 
 NOT_FOR_CLASSES = ("citation", "output_type", "pred_sample", "labels", "default_args")
 """Arguments in the files of some weights that the classes set themselves."""
+NOT_FOR_SOME = dict.fromkeys(("VariableLengthPhaseNet", "LFEDetect"), ("norm_amp_per_comp", "norm_detrend"))
+"""Arguments that these classes write to their files and then refuse."""
 
 
 @lru_cache(maxsize=4)
@@ -144,7 +147,7 @@ def window_model(name: str, weights: Weights, device: str) -> WindowModel:
     WeightsError
         If the model has no classes for P and S, or looks at more than the windows of one station.
     """
-    from seisflow.picking.engine import WindowModel
+    from seisflow.picking.inference.engine import WindowModel
 
     model = build_model(name, weights)
     labels = list(model.labels or [])

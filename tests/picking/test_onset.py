@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from seisflow.picking.amplitudes import peak_amplitudes
 from seisflow.picking.characteristic import bandpassed, sta_lta, triggers
+from seisflow.picking.inference.windows import finite_runs, near_edges
 from seisflow.picking.motion import is_glitch, strongest
 from seisflow.picking.onset import ar_aic
-from seisflow.picking.segments import near_edges, runs, without_flat_runs
-from seisflow.picking.windows import finite_runs
+from seisflow.picking.segments import runs, without_flat_runs
 
 
 def test_the_ratio_is_the_recursive_one() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seisflow.errors import WaveformError, WeightsError
-from seisflow.picking.engine import sample_number
+from seisflow.picking.inference.engine import sample_number
 from seisflow.picking.phasenet import PhaseNet
 from tests.picking.records import START, dataset, noise, swarm
 
@@ -141,7 +141,9 @@ def test_a_file_cut_short_is_refused(random_weights: Path, tmp_path: Path) -> No
         PhaseNet(weights=str(tmp_path / "cut.pt.v1")).fingerprint()
 
 
-@pytest.mark.parametrize("described", ["[]", "{", '{"model_args": 3}', '{"default_args": {"P_threshold": "high"}}'])
+@pytest.mark.parametrize(
+    "described", ["[]", "{", '{"model_args": 3}', '{"default_args": {"P_threshold": "high"}}']
+)
 def test_a_damaged_description_is_refused(random_weights: Path, tmp_path: Path, described: str) -> None:
     shutil.copy(random_weights, tmp_path / "own.pt.v1")
     (tmp_path / "own.json.v1").write_text(described)

@@ -83,7 +83,7 @@ class _Residual(nn.Module):
         y = torch.addcmul(self.shift, x, self.scale).relu_()
         y = self.first(F.pad(y, (0, self.padding)) if self.padding else y).relu_()
         y = self.second(F.pad(y, (0, self.padding)) if self.padding else y)
-        return y.add_(x)
+        return torch.add(x, y)
 
 
 class _Decoder(nn.Module):

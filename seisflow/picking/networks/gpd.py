@@ -59,7 +59,8 @@ class FastGPD(nn.Module):
             x = _halved(conv(x)).relu_()  # the maximum of what is above zero
         x = x.permute(0, 2, 3, 1).flatten(1)
         x = self.third(self.second(self.first(x).relu_()).relu_()).float()
-        return (torch.sigmoid(x) if self.is_single else torch.softmax(x, -1)).unsqueeze(-1)
+        probabilities = torch.sigmoid(x) if self.is_single else torch.softmax(x, -1)
+        return probabilities.unsqueeze(-1)
 
 
 class ScreenedGPD(nn.Module):
@@ -88,7 +89,7 @@ class ScreenedGPD(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return probabilities, shape (window, class, 1), of windows (window, component, sample)."""
-        seen = self.screen(x)
+        seen: Tensor = self.screen(x)
         again = (seen[:, self.classes, 0] >= self.least).any(dim=1).nonzero().squeeze(1)
         if len(again):
             seen[again] = self.exact(x[again])

@@ -14,7 +14,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Grid", "Runs", "Windows", "as_seisbench_cuts", "finite_runs", "lay_windows", "stretches"]
+__all__ = [
+    "Grid",
+    "Runs",
+    "Windows",
+    "as_seisbench_cuts",
+    "finite_runs",
+    "lay_windows",
+    "near_edges",
+    "stretches",
+]
 
 Grid = Literal["absolute", "segment"]
 Runs = NDArray[np.int64]
@@ -169,3 +178,31 @@ def _truncated(samples: NDArray[np.int64], rate_hz: float) -> NDArray[np.int64]:
     seconds = np.round(samples / rate_hz, 6)
     truncated: NDArray[np.int64] = (seconds * rate_hz).astype(np.int64)
     return truncated
+
+
+def near_edges(traces: list[NDArray[np.int64]], n: int, n_guard: int) -> NDArray[np.bool_]:
+    """Return which of `n` samples are missing in all traces, or nearer than `n_guard` to an edge of one.
+
+    Parameters
+    ----------
+    traces : list of ndarray of int64, shape (run, 2)
+        The runs of samples of each trace; the two ends of a trace are edges as well.
+    n, n_guard : int
+    """
+    blocked = np.ones(n, np.bool_)
+    for found in traces:
+        _mark(blocked, found, 0, value=False)
+    for found in traces:
+        _mark(blocked, found, n_guard, value=True)
+    return blocked
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(mask: NDArray[np.bool_], found: NDArray[np.int64], n_guard: int, value: bool) -> None:
+    """Set a mask in runs, or where there is a guard around their edges."""
+    for i in range(len(found)):
+        if n_guard == 0:
+            mask[found[i, 0] : found[i, 1]] = value
+        else:
+            for edge in found[i]:
+                mask[max(edge - n_guard, 0) : edge + n_guard] = value

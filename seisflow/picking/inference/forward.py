@@ -122,7 +122,7 @@ class _DeviceSlot:
         self.windows: NDArray[np.float32] = self._staging.numpy()
         self._network, self._device, self._n = network, device, 0
         self._returned: Tensor | None = None
-        self._arrived = torch.cuda.Event() if pinned else None
+        self._arrived = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
 
     def start(self, n: int) -> None:
         """Send the first `n` windows; returns before they are computed."""

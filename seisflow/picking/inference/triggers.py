@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from seisflow.picking.stacking import Piece
+from seisflow.picking.inference.stacking import Piece
 
 __all__ = ["Onsets", "PeakFinder", "Trigger"]
 
@@ -66,7 +66,8 @@ class Trigger:
             found,
             probability,
         )
-        return Onsets(*found[:, :n_found].copy(), probability[:n_found].copy())
+        start, peak, end = found[:, :n_found].copy()
+        return Onsets(start, peak, end, probability[:n_found].copy())
 
 
 @numba.njit(cache=True, nogil=True)
@@ -135,7 +136,8 @@ class PeakFinder:
         first_kept = 0 if piece.is_last else max(stop - self._n_apart, 0)
         self._kept = np.empty(0, np.float32) if piece.is_last else whole[first_kept:].copy()
         self._n_done = 0 if piece.is_last else stop - first_kept
-        return Onsets(*found, probability)
+        start, peak, end = found
+        return Onsets(start, peak, end, probability)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -167,4 +169,3 @@ def _peaks(
         probability[n_found] = value
         n_found += 1
     return found[:, :n_found], probability[:n_found]
-

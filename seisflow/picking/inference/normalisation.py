@@ -6,21 +6,19 @@ rounded to float32 as the samples are. A component that does not move within a w
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SCALES", "Scale", "gather_windows", "sliding_statistics", "standardise"]
+__all__ = ["SCALES", "TAPER", "Scale", "gather_windows"]
 
 Scale = Literal["none", "std", "peak", "std of all", "peak of all"]
 SCALES: tuple[Scale, ...] = ("none", "std", "peak", "std of all", "peak of all")
 EPSILON = 1e-10
 """Added to the scale, as SeisBench does."""
-TAPER = np.float32(0.5) * (
-    1 + np.cos(np.linspace(np.pi, 2 * np.pi, 6, dtype=np.float32)).astype(np.float32)
-)
+TAPER = np.float32(0.5) * (1 + np.cos(np.linspace(np.pi, 2 * np.pi, 6, dtype=np.float32)).astype(np.float32))
 """Rise of the cosine taper that EQTransformer puts on both ends of a window."""
 
 
@@ -66,16 +64,7 @@ def gather_windows(
             if offsets[c] < 0:
                 x[:] = 0
                 continue
-            raw = memory[offsets[c] + start : offsets[c] + start + n]
-            total = 0.0
-            for j in range(n):
-                value = raw[j] if raw[j] == raw[j] else np.float32(0)
-                x[j] = value
-                total += value
-            if demean:
-                mean = np.float32(total / n)
-                for j in range(n):
-                    x[j] -= mean
+            _copy(memory[offsets[c] + start : offsets[c] + start + n], x, demean)
             if detrend:
                 _remove_line(x)
             square = _sum_of_squares(x)
@@ -102,13 +91,28 @@ def gather_windows(
                     x[n - 1 - j] *= taper[j]
 
 
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _copy(raw: NDArray[np.float32], x: NDArray[np.float32], demean: bool) -> None:
+    """Copy samples, zeros for missing ones, and remove their mean if wished."""
+    n = len(raw)
+    total: Any = 0.0
+    for j in range(n):
+        value = raw[j] if raw[j] == raw[j] else np.float32(0)
+        x[j] = value
+        total += value
+    if demean:
+        mean = np.float32(total / n)
+        for j in range(n):
+            x[j] -= mean
+
+
 @numba.njit(cache=True, nogil=True)
-def _inverse(scale: float) -> np.float32:
+def _inverse(scale: Any) -> np.float32:
     return np.float32(1 / (np.float32(scale) + EPSILON)) if scale > 0 else np.float32(0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _peak(x: NDArray[np.float32]) -> np.float32:
+def _peak(x: NDArray[np.float32]) -> Any:
     peak = np.float32(0)
     for value in x:
         peak = max(peak, abs(value))

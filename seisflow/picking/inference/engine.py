@@ -16,18 +16,33 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from seisflow.picking.filtering import filtered
-from seisflow.picking.normalisation import SCALES, Scale, gather_windows
-from seisflow.picking.sliding import Knots, knots_of, normalise_into
-from seisflow.picking.stacking import Piece, Points, Stack, Stacking
-from seisflow.picking.windows import Grid, Runs, Windows, as_seisbench_cuts, finite_runs, lay_windows, stretches
+from seisflow.picking.inference.filtering import filtered
+from seisflow.picking.inference.normalisation import SCALES, Scale, gather_windows
+from seisflow.picking.inference.sliding import Knots, knots_of, normalise_into
+from seisflow.picking.inference.stacking import Piece, Points, Stack, Stacking
+from seisflow.picking.inference.windows import (
+    Grid,
+    Runs,
+    Windows,
+    as_seisbench_cuts,
+    finite_runs,
+    lay_windows,
+    stretches,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from seisflow.picking.forward import Network, Team
+    from seisflow.picking.inference.forward import Network, Team
 
-__all__ = ["ContinuousModel", "Placement", "WindowModel", "annotate_trace", "annotate_windows", "sample_number"]
+__all__ = [
+    "ContinuousModel",
+    "Placement",
+    "WindowModel",
+    "annotate_trace",
+    "annotate_windows",
+    "sample_number",
+]
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,7 @@ def annotate_windows(
     windows : Windows
     placement : Placement
     """
-    from seisflow.picking.forward import Team, device_of, outputs
+    from seisflow.picking.inference.forward import Team, device_of, outputs
 
     n = len(windows.starts)
     if not n:
@@ -202,7 +217,7 @@ def _stack_of(model: WindowModel, n_batch: int) -> Stack | Points:
 
 
 def _as_memory(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
-    """Return traces as one array, without a copy even if they are a part of longer ones, and their distance."""
+    """Return traces as one array, without a copy where they are parts of longer ones, and how far apart."""
     row_length, rest = divmod(data.strides[0], data.itemsize)
     if len(data) < 2 or rest or data.strides[1] != data.itemsize or row_length < data.shape[1]:
         data = np.ascontiguousarray(data)
@@ -272,7 +287,7 @@ def annotate_trace(
         Number of the first sample, counted from 1970.
     placement : Placement
     """
-    from seisflow.picking.forward import Team, device_of, outputs
+    from seisflow.picking.inference.forward import Team, device_of, outputs
 
     n, n_chunk, n_reach = data.shape[1], model.n_chunk, model.n_reach
     firsts = range(-(first_sample % n_chunk), n, n_chunk)
@@ -336,7 +351,9 @@ class _ChunkSource:
     def silence(self, curves: NDArray[np.float32], first: int) -> None:
         """Set curves to zero in the cells where nothing moves."""
         low = first + self._lead
-        for cell in np.flatnonzero(self._still[low // self._n_cell : -(-(low + curves.shape[1]) // self._n_cell)]):
+        for cell in np.flatnonzero(
+            self._still[low // self._n_cell : -(-(low + curves.shape[1]) // self._n_cell)]
+        ):
             begin = (low // self._n_cell + int(cell)) * self._n_cell - low
             curves[:, max(begin, 0) : begin + self._n_cell] = 0
 
