@@ -99,6 +99,14 @@ def test_nothing_reaches_farther_than_the_chunks_overlap(sharp_weights: Path) ->
     assert difference[4096 + N_REACH :].max() == 0
 
 
+@pytest.mark.parametrize("mode", ["windowed", "continuous"])
+@pytest.mark.parametrize("value", [0.0, -1234.5])
+def test_where_nothing_moves_the_network_is_not_asked(sharp_weights: Path, mode: str, value: float) -> None:
+    picker = PhaseNet(weights=str(sharp_weights), mode=mode, threads=1)
+    curves = picker.probabilities(dataset(np.full((3, 20_000), value)))
+    assert all((curve == 0).all() for curve in curves.values())
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("detrend", [False, True])
 def test_windows_are_normalised_as_torch_would(scale: str, detrend: bool) -> None:
