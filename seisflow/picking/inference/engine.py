@@ -27,6 +27,7 @@ from seisflow.picking.inference.windows import (
     as_seisbench_cuts,
     finite_runs,
     lay_windows,
+    near_edges,
     stretches,
 )
 
@@ -43,6 +44,10 @@ __all__ = [
     "annotate_windows",
     "sample_number",
 ]
+
+
+GUARD_S = 0.5
+"""On the absolute grid nothing is picked so near to a gap's edge."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,8 @@ def annotate_stretches(
     waveforms : xarray.Dataset
     rows : ndarray of int64, shape (channel,)
     grid : {"absolute", "segment"}
-        See `lay_windows`; ``"segment"`` cuts as SeisBench does.
+        See `lay_windows`; ``"segment"`` cuts as SeisBench does, ``"absolute"`` leaves out what is near
+        the edges of gaps.
     placement : Placement
     filtering : tuple
         Arguments and keywords of obspy's filter, as in SeisBench's weights.
@@ -206,7 +212,14 @@ def annotate_stretches(
         data, bounds = as_seisbench_cuts(data, runs, bounds, rate_hz)
     first = sample_number(waveforms["time"].to_numpy()[0], rate_hz)
     windows = lay_windows(bounds, model.n_window, model.n_hop, grid, first, ends=model.point is None)
-    yield from annotate_windows(model, data, rows, windows, placement)
+    pieces = annotate_windows(model, data, rows, windows, placement)
+    if grid == "segment":
+        yield from pieces
+        return
+    blocked = near_edges([runs[row] for row in rows if row >= 0], data.shape[1], round(GUARD_S * rate_hz))
+    for piece in pieces:
+        stop = piece.first + piece.step * piece.curves.shape[1]
+        yield piece._replace(curves=piece.curves * ~blocked[piece.first : stop : piece.step])
 
 
 def _stack_of(model: WindowModel, n_batch: int) -> Stack | Points:
