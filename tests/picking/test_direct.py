@@ -99,6 +99,22 @@ def test_a_trace_in_pieces_is_the_whole_trace_bit_for_bit(
     assert np.abs(whole - by_torch(trace[None])[0]).max() < CLOSE
 
 
+@given(data=st.data(), n=st.sampled_from([1, 300, 3001, 5000, 50_001]))
+@settings(deadline=None, max_examples=40)
+def test_samples_kept_are_those_of_the_whole(direct: Any, data: st.DataObject, n: int) -> None:
+    first = data.draw(st.integers(0, n))
+    last = data.draw(st.integers(first, n))
+    windows = samples(2, 3, n)
+    kept = direct.forward(windows, 2, keep=(first, last))
+    assert np.array_equal(kept, direct.forward(windows)[..., first:last])
+
+
+@pytest.mark.parametrize("keep", [(-1, 50), (60, 50), (0, 101)])
+def test_samples_outside_of_the_windows_cannot_be_kept(direct: Any, keep: tuple[int, int]) -> None:
+    with pytest.raises(WaveformError, match="they must lie inside"):
+        direct.forward(samples(1, 3, 100), keep=keep)
+
+
 @given(n=st.sampled_from([700, 3000, 3001]), n_windows=st.integers(1, 40), threads=st.integers(1, 5))
 @settings(deadline=None, max_examples=20)
 def test_bits_do_not_depend_on_batch_and_threads(direct: Any, n: int, n_windows: int, threads: int) -> None:
@@ -123,6 +139,11 @@ def test_windows_may_be_views_of_a_trace_that_cannot_be_written(direct: Any) -> 
     out = np.empty(views.shape, np.float32)
     assert direct.forward(views, out=out) is out
     assert np.array_equal(out, direct.forward(np.ascontiguousarray(views)))
+
+
+def test_windows_may_have_any_strides(direct: Any) -> None:
+    every_other = samples(4, 3, 6002)[::2, ::-1, ::2]
+    assert np.array_equal(direct.forward(every_other), direct.forward(every_other.copy()))
 
 
 def test_extreme_amplitudes_and_silence_are_those_of_torch(

@@ -128,7 +128,7 @@ def _run(step: Step, weights: Floats, work: Floats) -> None:
 
 
 SIGNATURE = types.void(
-    types.Array(types.float32, 3, "A", readonly=True), types.UniTuple(types.int64, 6),
+    types.Array(types.float32, 3, "A", readonly=True), types.UniTuple(types.int64, 7),
     types.int64[:, ::1], types.float32[::1], types.float32[::1], types.float32[:, :, ::1],
 )  # fmt: skip
 
@@ -144,7 +144,7 @@ def _compile(source: str) -> Any:
     def infer(
         windows: Floats, piece: tuple[int, ...], steps: Table, weights: Floats, work: Floats, out: Floats
     ) -> None:  # fmt: skip
-        first_window, last_window, start, stop, first, last = piece
+        first_window, last_window, start, stop, first, last, origin = piece
         assert source  # belongs to the key under which the cache keeps this function
         read, write = _step(steps[0]), _step(steps[-1])
         for window in range(first_window, last_window):
@@ -154,7 +154,7 @@ def _compile(source: str) -> Any:
             for row in range(1, len(steps) - 1):
                 _run(_step(steps[row]), weights, work)
             for c in range(write.n_in):
-                where = window * out.strides[0] + c * out.strides[1] + first * out.strides[2]
+                where = window * out.strides[0] + c * out.strides[1] + (first - origin) * out.strides[2]
                 at = write.x + c * write.x_row + first - start
                 copy_bytes(out, where, work, 4 * at, 4 * (last - first))
 
@@ -169,7 +169,7 @@ Parameters
 windows : ndarray of float32, shape (window, component, sample)
     Of any strides.
 piece : tuple of int
-    ``(first_window, last_window, start, stop, first, last)``.
+    ``(first_window, last_window, start, stop, first, last, origin)``; `out` begins with sample `origin`.
 steps : ndarray of int64, shape (step, field)
     Rows of `Step`, the first `Op.READ`, the last `Op.WRITE`.
 weights : ndarray of float32

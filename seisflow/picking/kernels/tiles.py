@@ -160,9 +160,7 @@ def reduced(tile: Tile) -> Callable[..., None]:
         infinity = ir.Constant(I64, VALUES - 1)
         with cgutils.for_range(b, infinity) as loop:
             emit_point(emit, a, loop.index, 2)
-        emit_point(
-            emit, a, infinity, 1
-        )  # there only the fourth tap has a value, which the second kernel lacks
+        emit_point(emit, a, infinity, 1)  # it knows the fourth tap alone, which the second kernel lacks
         start = emit.times(a.t, OUTPUTS)
         for j in range(tile.vectors):
             with cgutils.for_range(b, ir.Constant(I64, tile.channels)) as loop:

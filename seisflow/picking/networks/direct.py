@@ -19,14 +19,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from seisflow.errors import WaveformError, WeightsError
 from seisflow.picking.kernels.convolution import infer
 from seisflow.picking.kernels.steps import CLASSES
-from seisflow.picking.networks.phasenet import DEPTH, PhaseNetNetwork
+from seisflow.picking.networks.phasenet import DEPTH, STRIDE, PhaseNetNetwork
 from seisflow.picking.networks.program import Layer, Layers
 
 __all__ = ["DirectPhaseNet"]
 
 Floats = NDArray[np.float32]
 
-REACH = 2816
+LOWEST = STRIDE ** (DEPTH - 1)
+"""Samples of the input for each of the lowest level; pieces begin at multiples of it."""
+REACH = 11 * LOWEST
 """Samples on both sides of an output that its bits depend on: 2,301 before and 2,726 after it, in whole
 samples of the lowest level. Beyond 2,100 they change nothing but the rounding."""
 PIECE = 32_768
@@ -75,7 +77,13 @@ class DirectPhaseNet:
         """Number of classes of the output."""
         return CLASSES
 
-    def forward(self, windows: Floats, threads: int = 1, out: Floats | None = None) -> Floats:
+    def forward(
+        self,
+        windows: Floats,
+        threads: int = 1,
+        out: Floats | None = None,
+        keep: tuple[int, int] | None = None,
+    ) -> Floats:
         """Return the class probabilities of windows.
 
         Parameters
@@ -85,6 +93,9 @@ class DirectPhaseNet:
         threads : int
         out : ndarray of float32, shape (window, class, sample), optional
             Where to write them; contiguous.
+        keep : tuple of int, optional
+            First and last sample of each window whose probabilities are wanted, all by default; the rest is
+            computed as far as these need it.
 
         Returns
         -------
@@ -95,7 +106,7 @@ class DirectPhaseNet:
         Raises
         ------
         WaveformError
-            If an array has another shape or type.
+            If an array has another shape or type, or the samples to keep lie outside of the windows.
         """
         n_components = self._layers.inlet.weight.shape[1]
         if windows.dtype != np.float32 or windows.ndim != 3 or windows.shape[1] != n_components:
@@ -103,7 +114,13 @@ class DirectPhaseNet:
                 f"expected float32 windows of shape (window, {n_components}, sample), found "
                 f"{windows.dtype} of shape {windows.shape}"
             )
-        shape = (len(windows), CLASSES, windows.shape[2])
+        first, last = (0, windows.shape[2]) if keep is None else keep
+        if not 0 <= first <= last <= windows.shape[2]:
+            raise WaveformError(
+                f"cannot keep samples {first} to {last} of windows of {windows.shape[2]} samples; "
+                "they must lie inside"
+            )
+        shape = (len(windows), CLASSES, last - first)
         if out is None:
             out = np.empty(shape, np.float32)
         elif not (out.dtype == np.float32 and out.shape == shape and out.flags.carray):
@@ -113,7 +130,7 @@ class DirectPhaseNet:
             )
         if windows.strides[2] != windows.itemsize:
             windows = np.ascontiguousarray(windows)
-        self._run(windows, out, deque(_pieces(*shape[::2])), threads)
+        self._run(windows, out, deque(_pieces(len(windows), windows.shape[2], first, last)), threads)
         return out
 
     def forward_trace(self, trace: Floats, threads: int = 1, out: Floats | None = None) -> Floats:
@@ -149,7 +166,7 @@ class DirectPhaseNet:
                     piece = pieces.popleft()
                 except IndexError:  # another thread took the last one
                     return
-                _, _, start, stop, first, last = piece
+                _, _, start, stop, first, last, _ = piece
                 needed = self._program(stop - start, windows.shape[2], first - start, last - start)
                 if needed is not program:
                     program, work = needed, np.zeros(needed.n_work, np.float32)
@@ -177,13 +194,14 @@ def _folded(convolution: nn.Module, norm: nn.Module) -> Layer:
     return Layer(weight.reshape(*weight.shape[:2], -1), bias)
 
 
-def _pieces(n_windows: int, n: int) -> Iterator[tuple[int, ...]]:
-    """Yield (first window, last window, start, stop, first to keep, last to keep)."""
+def _pieces(n_windows: int, n: int, first: int, last: int) -> Iterator[tuple[int, ...]]:
+    """Yield what `infer` takes for the samples ``[first, last)`` of windows of `n` samples."""
     if n <= PIECE + 2 * REACH:
-        for first in range(0, n_windows, BLOCK):
-            yield first, min(first + BLOCK, n_windows), 0, n, 0, n
+        for window in range(0, n_windows, BLOCK):
+            yield window, min(window + BLOCK, n_windows), 0, n, first, last, first
         return
     for window in range(n_windows):
-        for first in range(0, n, PIECE):
-            last = min(first + PIECE, n)
-            yield window, window + 1, max(first - REACH, 0), min(last + REACH, n), first, last
+        for low in range(first, last, PIECE):
+            high = min(low + PIECE, last)
+            start = max(low - REACH, 0) // LOWEST * LOWEST
+            yield window, window + 1, start, min(high + REACH, n), low, high, first
