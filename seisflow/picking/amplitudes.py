@@ -20,7 +20,7 @@ def peak_amplitudes(
 
     Parameters
     ----------
-    traces : ndarray, shape (component, sample)
+    traces : ndarray of float32, shape (component, sample)
         Gaps NaN.
     onsets : ndarray of int, shape (pick,)
         Sample of each onset.
@@ -32,13 +32,9 @@ def peak_amplitudes(
     ndarray of float32, shape (pick,)
         In the units of `traces`; NaN where no component has samples before and after the onset.
     """
+    from seisflow.picking.kernels.amplitudes import measure
+
     before, after = round(REFERENCE_S * rate_hz), max(round(window_s * rate_hz), 1)
     peaks = np.full(len(onsets), np.nan, np.float32)
-    for i, onset in enumerate(onsets):
-        noise = traces[:, max(onset - before, 0) : onset]
-        signal = traces[:, onset : onset + after]
-        usable = np.isfinite(noise).any(axis=1) & np.isfinite(signal).any(axis=1)
-        if usable.any():
-            level = np.nanmean(noise[usable], axis=1, keepdims=True)
-            peaks[i] = np.nanmax(np.abs(signal[usable] - level))
+    measure(traces, onsets, before, after, peaks)
     return peaks

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from seisflow.errors import WaveformError, WeightsError
-from seisflow.picking.base import Picker
+from seisflow.errors import WeightsError
+from seisflow.picking.network import NetworkPicker, rows_of
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
+    from torch import Tensor
 
-    from seisflow.picking.networks.phasenet import PhaseNetNetwork
+    from seisflow.picking.inference.engine import ContinuousModel, WindowModel
+    from seisflow.picking.inference.stacking import Piece
+    from seisflow.picking.inference.triggers import PeakFinder, Trigger
+    from seisflow.picking.networks.direct import DirectPhaseNet
     from seisflow.picking.weights import Weights
 
 __all__ = ["PhaseNet"]
 
-N_WINDOW = 3000
-"""Samples in a window: with TensorFlow's padding the length for which onsets are unbiased."""
+N_WINDOW = 3001
+"""Samples in a window of SeisBench's PhaseNet."""
+N_OVERLAP = 1500
+"""Samples that neighbouring windows share, as SeisBench has it."""
+N_STATISTICS = 3000
+"""In continuous mode, samples in a window of the sliding statistics: the length of training windows."""
+N_REACH = 2816
+"""No output of the network depends on samples farther away; a multiple of the 256 of its lowest level."""
 N_GUARD = 50
-"""No picks so near to a gap's edge, samples."""
+"""In continuous mode no picks so near to a gap's edge, samples."""
 N_SHORTEST = 300
-"""Shorter runs of samples between gaps are ignored."""
-PROBABILITY_DECIMALS = 4
-"""Further decimals depend on the batch size and the number of threads."""
-
-Probability = Annotated[float, Field(gt=0, lt=1)]
+"""In continuous mode shorter runs of samples between gaps are ignored."""
+TRIGGER_S = 10.0
+"""Longest trigger that does not depend on where a record is cut, s."""
 
 
-class PhaseNet(Picker):
+class PhaseNet(NetworkPicker):
     """PhaseNet (Zhu & Beroza 2019) on continuous waveforms.
 
-    Windows of 3,000 samples, each component of each window with zero mean and unit standard deviation,
-    are put through the network in batches; overlapping windows are averaged with triangular weights;
-    picks are the maxima of the P and S probabilities. Onsets lie on samples.
+    In mode `continuous` each component is divided by its sliding standard deviation after its sliding
+    mean was removed, as PhaseNet's own code does, and the network sees the whole record at
+    once; picks are maxima of the probability. In mode `windowed` it sees overlapping windows of 3,001
+    samples, each normalised by itself, whose outputs are averaged; picks are SeisBench's triggers.
 
     References
     ----------
@@ -46,133 +55,136 @@ class PhaseNet(Picker):
     """
 
     name: ClassVar[str] = "phasenet"
-    neutral: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "threads"})
+    version: ClassVar[int] = 2
 
-    weights: str = "original"
-    """SeisBench name, or path of a file in its format: original.pt.v1 with original.json.v1 beside it."""
+    mode: Literal["auto", "continuous", "windowed"] = "auto"
+    """`continuous`, or `windowed`; auto is continuous for weights that divide by the standard deviation."""
 
-    p_threshold: Probability = 0.3
-    """Smallest probability of a P pick; its meaning belongs to the weights."""
-
-    s_threshold: Probability = 0.3
-    """Smallest probability of an S pick."""
-
-    overlap: Annotated[float, Field(ge=0.0, le=0.9)] = 0.5
-    """Part of a window that the next one shares."""
+    grid: Literal["auto", "absolute", "segment"] = "auto"
+    """Where windows start, in mode windowed: `segment` counts from the start of each run of samples, which
+    gives SeisBench's picks; `absolute` counts from 1970, so that picks do not depend on where a
+    record is cut. Auto is segment if mode windowed is asked for, and absolute if the weights demand it."""
 
     separation_s: Annotated[float, Field(ge=0.1, le=5.0)] = 0.5
-    """Two picks of one phase are at least so far apart, in seconds; the likelier one stays."""
-
-    amplitude_window_s: Annotated[float, Field(gt=0, le=30.0)] = 3.0
-    """Seconds after the onset in which the amplitude is measured."""
-
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    """Windows in one call of the network."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where the network runs; auto takes a GPU where there is one."""
-
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads of the network; None leaves torch's own setting."""
-
-    @property
-    def resources(self) -> dict[str, float]:
-        """A GPU, where one is asked for by name; auto takes what the worker has."""
-        return {"GPU": 1.0} if self.device == "cuda" else {}
+    """In mode continuous two picks of one phase are at least so far apart, s; the likelier one stays."""
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the result; weights are named by their content, not by where they lie."""
+        """Return what decides the result; `auto` is resolved."""
         identity = super().identity()
-        identity["parameters"]["weights"] = self._weights().digest
+        identity["parameters"] |= {"mode": self._mode, "grid": self._grid}
         return identity
 
     @property
     def margin_s(self) -> float:
-        """A window, the shortest run of samples, the separation of picks and the amplitude window, s."""
-        n_reach = N_WINDOW + N_SHORTEST
+        """What an onset may depend on, and the amplitude window, in seconds."""
+        if self._mode == "windowed":
+            return N_WINDOW / self.sampling_rate_hz + TRIGGER_S + self.amplitude_window_s
+        n_reach = 2.5 * N_STATISTICS + N_REACH + N_SHORTEST
         return n_reach / self.sampling_rate_hz + self.separation_s + self.amplitude_window_s
 
     @property
-    def sampling_rate_hz(self) -> float:
-        """The rate the weights were trained at."""
-        return float(self._weights().model_args.get("sampling_rate", 100.0))
+    def _mode(self) -> Literal["continuous", "windowed"]:
+        if self.mode != "auto":
+            return self.mode
+        return "continuous" if _allows_continuous(self._weights()) else "windowed"
 
-    def pick(self, waveforms: xr.Dataset) -> pd.DataFrame:
-        """Return picks: columns phase, time, probability, amplitude, polarity.
-
-        Raises
-        ------
-        WaveformError
-            If the sampling rate is not that of the weights.
-        WeightsError
-            If the weights are not found or do not fit.
-        """
-        import numpy as np
-        import pandas as pd
-
-        from seisflow.picking.amplitudes import peak_amplitudes
-        from seisflow.picking.engine import peaks
-
-        rate_hz = float(waveforms.attrs["sampling_rate_hz"])
-        if abs(rate_hz - self.sampling_rate_hz) > 1e-3 * self.sampling_rate_hz:
-            raise WaveformError(
-                f"phasenet needs {self.sampling_rate_hz:g} Hz, found {rate_hz:g} Hz at "
-                f"{waveforms.coords['station'].item()}; let the waveforms be resampled"
-            )
-        thresholds = {"P": self.p_threshold, "S": self.s_threshold}
-        curves = self.probabilities(waveforms)
-        n_apart = round(self.separation_s * rate_hz)
-        found = {phase: peaks(curves[phase], threshold, n_apart) for phase, threshold in thresholds.items()}
-        onsets = np.concatenate(list(found.values()))
-        probability = np.concatenate([curves[phase][samples] for phase, samples in found.items()])
-        traces = waveforms["waveform"].to_numpy()
-        return pd.DataFrame(
-            {
-                "phase": np.repeat(list(found), [len(samples) for samples in found.values()]),
-                "time": pd.to_datetime(waveforms["time"].to_numpy()[onsets], utc=True),
-                "probability": probability.round(PROBABILITY_DECIMALS),
-                "amplitude": peak_amplitudes(traces, onsets, rate_hz, self.amplitude_window_s),
-                "polarity": "",
-            }
-        )
-
-    def probabilities(self, waveforms: xr.Dataset) -> dict[str, NDArray[np.float32]]:
-        """Return the probability of P and S at every sample; zero in gaps and 0.5 s from their edges."""
-        import numpy as np
-
-        from seisflow.picking.engine import Sliding, annotate, sample_number
-        from seisflow.picking.segments import near_edges
-
-        weights = self._weights()
-        times = waveforms["time"].to_numpy()
-        if not len(times):
-            return {phase: np.zeros(0, np.float32) for phase in "PS"}
-        traces = _ordered(waveforms, str(weights.model_args.get("component_order", "ENZ")))
-        sliding = Sliding(
-            n_window=N_WINDOW,
-            n_hop=max(round(N_WINDOW * (1 - self.overlap)), 1),
-            n_classes=int(weights.model_args.get("classes", 3)),
-            norm=str(weights.model_args.get("norm", "std")),
-            detrend=bool(weights.model_args.get("norm_detrend", False)),
-            batch_size=self.batch_size,
-        )
-        first = sample_number(times[0], self.sampling_rate_hz)
-        classes = annotate(
-            _network(weights), traces, first, sliding, device=self.device, threads=self.threads
-        )
-        classes[:, near_edges(traces, N_GUARD)] = 0
-        labels = str(weights.model_args.get("phases", "NPS"))
-        return {phase: classes[labels.index(phase)] for phase in "PS"}
+    @property
+    def _grid(self) -> Literal["absolute", "segment"]:
+        if self.grid != "auto":
+            return self.grid
+        return "segment" if self.mode == "windowed" else "absolute"
 
     def _weights(self) -> Weights:
         from seisflow.picking.weights import read_weights
 
         return read_weights(self.weights)
 
+    def _finder(self, threshold: float) -> Trigger | PeakFinder:
+        from seisflow.picking.inference.triggers import PeakFinder, Trigger
+
+        if self._mode == "windowed":
+            return Trigger(threshold, threshold / 2)
+        return PeakFinder(threshold, threshold / 2, round(self.separation_s * self.sampling_rate_hz))
+
+    def _pieces(self, waveforms: xr.Dataset) -> Iterator[Piece]:
+        from seisflow.picking.inference.engine import annotate_stretches
+
+        arguments = self._weights().model_args
+        rows = rows_of(waveforms, "".join(arguments.get("component_order") or "ZNE"))
+        if self._mode == "continuous":
+            yield from self._continuous(waveforms, rows)
+            return
+        model = _windowed(self._weights(), self._device)
+        filtering = arguments.get("filter_args"), arguments.get("filter_kwargs")
+        yield from annotate_stretches(model, waveforms, rows, self._grid, self._placement(), filtering)
+
+    def _continuous(self, waveforms: xr.Dataset, rows: NDArray[np.int64]) -> Iterator[Piece]:
+        from seisflow.picking.inference.engine import annotate_trace, sample_number, traces_of
+        from seisflow.picking.inference.windows import finite_runs, near_edges
+
+        data = traces_of(waveforms)
+        first = sample_number(waveforms["time"].to_numpy()[0], self.sampling_rate_hz)
+        runs = [finite_runs(trace) for trace in data]
+        runs = [found[found[:, 1] - found[:, 0] >= N_SHORTEST] for found in runs]
+        blocked = near_edges([runs[row] for row in rows if row >= 0], data.shape[1], N_GUARD)
+        model = _continuous(self._weights(), self._device)
+        for piece in annotate_trace(model, data, rows, runs, first, self._placement()):
+            piece.curves[:, blocked[piece.first : piece.first + piece.curves.shape[1]]] = 0
+            yield piece
+
+
+def _allows_continuous(weights: Weights) -> bool:
+    """Whether weights divide each component by its standard deviation and nothing else."""
+    arguments = weights.model_args
+    others = ("norm_amp_per_comp", "norm_detrend", "filter_args", "filter_kwargs")
+    return arguments.get("norm", "std") == "std" and not any(arguments.get(key) for key in others)
+
 
 @lru_cache(maxsize=4)
-def _network(weights: Weights) -> PhaseNetNetwork:
-    """Build the network of some weights once a process."""
+def _windowed(weights: Weights, device: str) -> WindowModel:
+    from seisflow.picking.inference.engine import WindowModel
+
+    arguments = weights.model_args
+    per_component = "peak" if arguments.get("norm_amp_per_comp") else arguments.get("norm", "std")
+    return WindowModel(
+        network=_network(weights, device),
+        n_window=N_WINDOW,
+        n_hop=N_WINDOW - N_OVERLAP,
+        classes=_classes(weights),
+        detrend=bool(arguments.get("norm_detrend", False)),
+        scale="std" if per_component == "std" else "peak",
+        blinding=tuple(weights.default_args.get("blinding", (0, 0))),
+    )
+
+
+@lru_cache(maxsize=4)
+def _continuous(weights: Weights, device: str) -> ContinuousModel:
+    from seisflow.picking.inference.engine import ContinuousModel
+    from seisflow.picking.networks.direct import DirectPhaseNet
+
+    if not _allows_continuous(weights):
+        asked = {
+            key: value for key, value in weights.model_args.items() if key.startswith(("norm", "filter_"))
+        }
+        raise WeightsError(
+            "mode 'continuous' needs weights that divide each component by its standard deviation and do "
+            f"nothing else; these want {asked}; take mode 'windowed'"
+        )
+    network = _network(weights, device)
+    if isinstance(network, DirectPhaseNet):  # cuts its input itself into what fits a cache
+        return ContinuousModel(network, _classes(weights), N_STATISTICS, N_REACH, 2**19, 1)
+    return ContinuousModel(network, _classes(weights), N_STATISTICS, N_REACH, 2**15, 16)
+
+
+def _classes(weights: Weights) -> tuple[int, ...]:
+    labels = "".join(weights.model_args.get("phases", "NPS"))
+    return tuple(labels.index(phase) for phase in "PS")
+
+
+@lru_cache(maxsize=4)
+def _network(weights: Weights, device: str) -> Callable[[Tensor], Tensor] | DirectPhaseNet:
+    """Build the network of some weights once a process: compiled for the CPU where it can be."""
+    from seisflow.picking.networks.direct import DirectPhaseNet
     from seisflow.picking.networks.phasenet import PhaseNetNetwork
 
     arguments = weights.model_args
@@ -189,21 +201,7 @@ def _network(weights: Weights) -> PhaseNetNetwork:
         filter_factor=int(arguments.get("filter_factor", 1)),
     )
     network.load_seisbench(weights.state)
-    return network.for_inference()
-
-
-def _ordered(waveforms: xr.Dataset, order: str) -> NDArray[np.float32]:
-    """Return the traces in the order of the network, shape (component, sample); absent ones are NaN."""
-    import numpy as np
-
-    from seisflow.picking.segments import without_short_runs
-
-    letters = [str(letter) for letter in waveforms["component"].to_numpy()]
-    names = {"1": "N", "2": "E"}
-    rows = {names.get(letter, letter): row for row, letter in enumerate(letters)}
-    data = waveforms["waveform"].to_numpy()
-    traces = np.full((len(order), data.shape[1]), np.nan, np.float32)
-    for i, letter in enumerate(order):
-        if letter in rows:
-            traces[i] = without_short_runs(data[rows[letter]], N_SHORTEST)
-    return traces
+    network.eval()
+    if device == "cpu" and int(arguments.get("classes", 3)) == 3:
+        return DirectPhaseNet(network)
+    return network.for_inference().to(device)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -26,11 +28,14 @@ class Weights:
         Tensor by layer name (SeisBench's layout).
     model_args : dict
         SeisBench's description: ``sampling_rate``, ``component_order``, ``phases``, ``norm``...
+    default_args : dict
+        How the weights are meant to be used: ``P_threshold``, ``blinding``, ``overlap``...
     """
 
     digest: str
     state: dict[str, Any] = field(compare=False, repr=False)
     model_args: dict[str, Any] = field(compare=False, repr=False)
+    default_args: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def read_weights(name_or_path: str, model: str = "PhaseNet") -> Weights:
@@ -77,12 +82,27 @@ def _from_bytes(content: bytes, description: bytes, where: str) -> Weights:
 
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        model_args = json.loads(description).get("model_args", {})
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
+        model_args, default_args = _described(json.loads(description))
+        if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
+            raise ValueError("it holds something else than tensors by name")
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError, OSError) as error:
         raise WeightsError(
             f"{where} is no weights file (a torch state dict, with JSON beside it): {error}"
         ) from error
-    return Weights(_digest(state, model_args), state, model_args)
+    return Weights(_digest(state, model_args), state, model_args, default_args)
+
+
+def _described(described: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arguments of the model and those of its use in a description."""
+    if not isinstance(described, dict):
+        raise ValueError("its description is no JSON object")
+    model_args, default_args = described.get("model_args") or {}, described.get("default_args") or {}
+    if not isinstance(model_args, dict) or not isinstance(default_args, dict):
+        raise ValueError("model_args and default_args of its description are no JSON objects")
+    for key, value in default_args.items():
+        if key.endswith("_threshold") and not (isinstance(value, int | float) and 0 < value < 1):
+            raise ValueError(f"{key} of its description is {value!r}; allowed are numbers between 0 and 1")
+    return model_args, default_args
 
 
 @lru_cache(maxsize=8)
@@ -99,8 +119,11 @@ def _from_seisbench(name: str, model: str) -> Weights:
         network = getattr(seisbench.models, model).from_pretrained(name)
     except Exception as error:  # its hub raises many kinds: no route, no such name, broken cache
         raise WeightsError(f"SeisBench has no weights '{name}' here ({error}); {advice}") from error
+    for pattern, version, text in getattr(network, "_weight_warnings", []):
+        if re.fullmatch(pattern, name) and version == network.weights_version:
+            warnings.warn(f"weights '{name}', version {version}, of {model}: {text}", stacklevel=2)
     state, model_args = dict(network.state_dict()), network.get_model_args()
-    return Weights(_digest(state, model_args), state, model_args)
+    return Weights(_digest(state, model_args), state, model_args, dict(network.default_args))
 
 
 def _digest(state: dict[str, Any], model_args: dict[str, Any]) -> str:

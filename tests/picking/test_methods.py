@@ -24,3 +24,18 @@ class TestPhaseNet(PickerContract):
     @pytest.fixture
     def picker(self, random_weights: Path) -> Picker:
         return PhaseNet(weights=str(random_weights), p_threshold=0.2, s_threshold=0.2, threads=1)
+
+
+class TestWindowedPhaseNet(PickerContract):
+    """Windows on the absolute grid: wherever a record is cut, the same data meet the same windows."""
+
+    @pytest.fixture
+    def picker(self, sharp_weights: Path) -> Picker:
+        return PhaseNet(
+            weights=str(sharp_weights),
+            mode="windowed",
+            grid="absolute",
+            p_threshold=0.5,
+            s_threshold=0.5,
+            threads=1,
+        )

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from seisflow.picking.amplitudes import peak_amplitudes
 from seisflow.picking.characteristic import bandpassed, sta_lta, triggers
+from seisflow.picking.inference.windows import finite_runs, near_edges
 from seisflow.picking.motion import is_glitch, strongest
 from seisflow.picking.onset import ar_aic
-from seisflow.picking.segments import near_edges, runs, without_flat_runs, without_short_runs
+from seisflow.picking.segments import runs, without_flat_runs
 
 
 def test_the_ratio_is_the_recursive_one() -> None:
@@ -81,13 +82,12 @@ def test_runs_are_the_true_samples(values: list[bool]) -> None:
     assert (again == mask).all()
 
 
-def test_short_and_flat_runs_are_taken_out() -> None:
+def test_flat_runs_are_taken_out_and_edges_guarded() -> None:
     data = np.array([1, 2, np.nan, 3, np.nan, 5, 5, 5, 5, 6], np.float32)
-    assert np.isfinite(without_short_runs(data, 2)).tolist() == [True] * 2 + [False] * 3 + [True] * 5
     assert np.isfinite(without_flat_runs(data, 4)).tolist() == [True] * 2 + [False, True] + [False] * 5 + [
         True
     ]
-    assert near_edges(data[None], 1).tolist() == [
+    assert near_edges([finite_runs(data)], len(data), 1).tolist() == [
         True,
         True,
         True,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seisflow.errors import WaveformError, WeightsError
-from seisflow.picking.engine import peaks, sample_number
+from seisflow.picking.inference.engine import sample_number
 from seisflow.picking.phasenet import PhaseNet
 from tests.picking.records import START, dataset, noise, swarm
 
@@ -41,30 +41,13 @@ def test_the_network_is_that_of_seisbench(random_weights: Path) -> None:
         assert (fast(windows) - expected).abs().max() < 1e-5
 
 
-def test_probabilities_do_not_depend_on_the_batch(random_weights: Path) -> None:
-    data, _ = swarm(1, duration_s=200.0)
-    one, many = (
-        PhaseNet(weights=str(random_weights), batch_size=n, threads=1).probabilities(dataset(data))
-        for n in (1, 64)
-    )
-    for phase in "PS":
-        assert np.abs(one[phase] - many[phase]).max() < 1e-5
-
-
-def test_probabilities_do_not_depend_on_the_cut(random_weights: Path) -> None:
-    picker = PhaseNet(weights=str(random_weights), threads=1)
-    data, _ = swarm(2, duration_s=200.0)
-    whole = picker.probabilities(dataset(data))["P"]
-    part = picker.probabilities(dataset(data).isel(time=slice(1234, 15_000)))["P"]
-    assert np.abs(whole[1234 + 3000 : 15_000 - 3000] - part[3000:-3000]).max() < 1e-5
-
-
 def test_the_scale_and_offset_of_the_recorder_do_not_matter(random_weights: Path) -> None:
-    picker = PhaseNet(weights=str(random_weights), threads=1)
     data, _ = swarm(3, duration_s=100.0)
-    plain = picker.probabilities(dataset(data))["S"]
-    scaled = picker.probabilities(dataset(1000.0 * data + 5e4))["S"]
-    assert np.abs(plain - scaled).max() < 1e-2  # float32 holds the offset
+    for mode in ("continuous", "windowed"):
+        picker = PhaseNet(weights=str(random_weights), threads=1, mode=mode)
+        plain = picker.probabilities(dataset(data))["S"]
+        scaled = picker.probabilities(dataset(1000.0 * data + 5e4))["S"]
+        assert np.abs(plain - scaled).max() < 1e-2  # float32 holds the offset
 
 
 def test_weights_are_named_by_their_content(random_weights: Path, tmp_path: Path) -> None:
@@ -125,11 +108,47 @@ def test_another_sampling_rate_is_refused(random_weights: Path) -> None:
         PhaseNet(weights=str(random_weights)).pick(dataset(np.zeros((3, 100)), rate_hz=50.0))
 
 
-def test_peaks_are_largest_within_their_neighbourhood() -> None:
-    curve = np.zeros(200, np.float32)
-    curve[[50, 60, 120, 121]] = [0.5, 0.8, 0.4, 0.4]
-    assert peaks(curve, 0.3, 20).tolist() == [60, 120]
-    assert peaks(curve, 0.3, 5).tolist() == [50, 60, 120]
+@pytest.mark.parametrize("norm", ["peak", "std"])
+def test_weights_decide_the_mode_and_what_may_be_asked_of_them(
+    random_weights: Path, tmp_path: Path, norm: str
+) -> None:
+    path = tmp_path / "own.pt.v1"
+    shutil.copy(random_weights, path)
+    described = {"model_args": {"norm": norm}, "default_args": {"P_threshold": 0.12}}
+    (tmp_path / "own.json.v1").write_text(json.dumps(described))
+    picker = PhaseNet(weights=str(path))
+    chosen = picker.identity()["parameters"]
+    expected = {"peak": ("windowed", "absolute"), "std": ("continuous", "absolute")}
+    assert (chosen["mode"], chosen["grid"]) == expected[norm]
+    assert picker.thresholds() == {"P": 0.12, "S": 0.3}
+    assert PhaseNet(weights=str(path), p_threshold=0.12).fingerprint() == picker.fingerprint()
+    if norm == "peak":
+        with pytest.raises(WeightsError, match="windowed"):
+            PhaseNet(weights=str(path), mode="continuous").pick(dataset(np.zeros((3, 4000))))
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04 cut short"])
+def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.pt.v1").write_bytes(content)
+    with pytest.raises(WeightsError, match="bad"):
+        PhaseNet(weights=str(tmp_path / "bad.pt.v1")).fingerprint()
+
+
+def test_a_file_cut_short_is_refused(random_weights: Path, tmp_path: Path) -> None:
+    whole = random_weights.read_bytes()
+    (tmp_path / "cut.pt.v1").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="cut"):
+        PhaseNet(weights=str(tmp_path / "cut.pt.v1")).fingerprint()
+
+
+@pytest.mark.parametrize(
+    "described", ["[]", "{", '{"model_args": 3}', '{"default_args": {"P_threshold": "high"}}']
+)
+def test_a_damaged_description_is_refused(random_weights: Path, tmp_path: Path, described: str) -> None:
+    shutil.copy(random_weights, tmp_path / "own.pt.v1")
+    (tmp_path / "own.json.v1").write_text(described)
+    with pytest.raises(WeightsError, match="own"):
+        PhaseNet(weights=str(tmp_path / "own.pt.v1")).fingerprint()
 
 
 def test_samples_are_numbered_from_1970() -> None:

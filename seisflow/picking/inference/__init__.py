@@ -1,0 +1,1 @@
+"""Networks over records of any length: windows, normalisation, batches, stacking, triggers."""

@@ -1,0 +1,174 @@
+"""Batches through a network, on a CPU or a GPU by the same code.
+
+A batch is written into a buffer and put through the network. On a CPU the threads share its windows. On a GPU
+the buffers are pinned, the copies do not block, and the next batch is written while one is computed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seisflow.errors import WeightsError
+from seisflow.picking.networks.direct import DirectPhaseNet
+
+__all__ = ["Batch", "Network", "Team", "device_of", "outputs"]
+
+Network = Callable[[Tensor], Tensor] | DirectPhaseNet
+Batch = tuple[int, Callable[[NDArray[np.float32]], None]]
+"""How many windows, and what writes them into an array."""
+
+
+def device_of(wish: str) -> torch.device:
+    """Return the device that ``"auto"``, ``"cpu"`` or ``"cuda"`` means here.
+
+    Raises
+    ------
+    WeightsError
+        If a GPU is asked for and there is none.
+    """
+    if wish == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wish == "cuda" and not torch.cuda.is_available():
+        raise WeightsError("device 'cuda' is asked for, but torch finds no GPU here; take 'auto' or 'cpu'")
+    return torch.device(wish)
+
+
+def outputs(
+    network: Network, batches: Iterable[Batch], shape: tuple[int, ...], device: torch.device, team: Team
+) -> Iterator[NDArray[np.float32]]:
+    """Yield what a network says about each batch, in order.
+
+    Parameters
+    ----------
+    network : callable or DirectPhaseNet
+        From (window, channel, sample) to (window, class, value), on `device`.
+    batches : iterable of Batch
+    shape : tuple of int
+        Largest batch: windows, channels, samples.
+    device : torch.device
+    team : Team
+        Threads that share a batch on a CPU.
+    """
+    if device.type == "cpu":
+        slots: list[_HostSlot] | list[_DeviceSlot] = [_HostSlot(network, shape, team)]
+    elif isinstance(network, DirectPhaseNet):
+        raise WeightsError(f"a network compiled for the CPU cannot run on {device}")
+    else:
+        slots = [_DeviceSlot(network, shape, device) for _ in range(2)]
+    waiting: deque[_HostSlot | _DeviceSlot] = deque()
+    for number, (n, write) in enumerate(batches):
+        if len(waiting) == len(slots):
+            yield waiting.popleft().result()
+        slot = slots[number % len(slots)]
+        write(slot.windows[:n])
+        slot.start(n)
+        waiting.append(slot)
+    for slot in waiting:
+        yield slot.result()
+
+
+class _HostSlot:
+    """A batch through a network on the CPU: each thread takes a share of the windows."""
+
+    def __init__(self, network: Network, shape: tuple[int, ...], team: Team) -> None:
+        self.windows: NDArray[np.float32] = np.empty(shape, np.float32)
+        self._network, self._team = network, team
+        self._returned: NDArray[np.float32] | None = None
+        if isinstance(network, DirectPhaseNet):
+            self._returned = np.empty((shape[0], network.n_classes, shape[2]), np.float32)
+        self._lock, self._n = Lock(), 0
+
+    def start(self, n: int) -> None:
+        """Compute the first `n` windows."""
+        self._n = n
+        if isinstance(self._network, DirectPhaseNet):
+            assert self._returned is not None
+            self._network.forward(self.windows[:n], self._team.size, self._returned[:n])
+        else:
+            self._team.share(self._compute, n)
+
+    def _compute(self, part: slice) -> None:
+        assert not isinstance(self._network, DirectPhaseNet)
+        with torch.inference_mode():
+            values = self._network(torch.from_numpy(self.windows[part])).numpy()
+        with self._lock:
+            if self._returned is None:
+                self._returned = np.empty((len(self.windows), *values.shape[1:]), np.float32)
+        self._returned[part] = values
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the outputs of the batch started last; valid until the next is started."""
+        assert self._returned is not None
+        return self._returned[: self._n]
+
+
+class _DeviceSlot:
+    """A batch on its way to a GPU and back: copies and kernels are queued, nothing waits for them here."""
+
+    def __init__(
+        self, network: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
+    ) -> None:
+        pinned = device.type == "cuda"
+        self._staging = torch.empty(shape, dtype=torch.float32, pin_memory=pinned)
+        self.windows: NDArray[np.float32] = self._staging.numpy()
+        self._network, self._device, self._n = network, device, 0
+        self._returned: Tensor | None = None
+        self._arrived = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
+
+    def start(self, n: int) -> None:
+        """Send the first `n` windows; returns before they are computed."""
+        with torch.inference_mode():
+            result = self._network(self._staging[:n].to(self._device, non_blocking=True))
+            if self._returned is None:
+                room = (len(self._staging), *result.shape[1:])
+                self._returned = torch.empty(room, pin_memory=self._arrived is not None)
+            self._returned[:n].copy_(result, non_blocking=True)
+        self._n = n
+        if self._arrived is not None:
+            self._arrived.record()
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the outputs of the batch sent last; valid until the next is sent."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        assert self._returned is not None
+        values: NDArray[np.float32] = self._returned[: self._n].numpy()
+        return values
+
+
+class Team:
+    """Threads that share the work on an array.
+
+    What they run releases Python's lock: compiled functions, and torch with one thread each, which
+    needs no barriers after every layer.
+
+    Parameters
+    ----------
+    threads : int, optional
+        None takes as many as torch would.
+    """
+
+    def __init__(self, threads: int | None) -> None:
+        self.size = threads or torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self.size, initializer=torch.set_num_threads, initargs=(1,))
+
+    def share(self, work: Callable[[slice], None], n: int) -> None:
+        """Call `work` with slices that cover ``range(n)``, one a thread."""
+        edges = np.linspace(0, n, min(self.size, n) + 1).astype(int).tolist()
+        for _ in self._pool.map(work, [slice(a, b) for a, b in pairwise(edges)]):
+            pass
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
