@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from seisflow.errors import SeisflowError
+from seisflow.training.command import train
 
 if TYPE_CHECKING:
     from seisflow.run import RunReport
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(train, name="train")
 
 WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
 Settings = Annotated[

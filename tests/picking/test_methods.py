@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from seisflow.picking import Picker
+from seisflow.picking.bundled import Bundled
 from seisflow.picking.phasenet import PhaseNet
 from seisflow.picking.stalta import StaLta
 from tests.picking.contract import PickerContract
@@ -24,3 +25,9 @@ class TestPhaseNet(PickerContract):
     @pytest.fixture
     def picker(self, random_weights: Path) -> Picker:
         return PhaseNet(weights=str(random_weights), p_threshold=0.2, s_threshold=0.2, threads=1)
+
+
+class TestBundled(PickerContract):
+    @pytest.fixture
+    def picker(self) -> Picker:
+        return Bundled(threads=1)
