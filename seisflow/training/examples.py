@@ -113,7 +113,7 @@ def mix(n: int, earthquakes: Earthquakes, noises: Tensor, chance: Chance) -> Exa
     """Return examples made of random earthquakes at random places, noise and a recorder's faults."""
     there = components(n, chance)
     traces = _noise(n, noises, chance) * there[..., None]
-    count = chance.choice([0.25, 0.47, 0.18, 0.1], n)
+    count = chance.choice([0.3, 0.45, 0.16, 0.09], n)
     last = torch.zeros(n, device=chance.device)
     added = []
     for slot in range(N_SLOTS):

@@ -30,7 +30,7 @@ def make_noises(n: int, chance: Chance) -> Tensor:
     ground = _coloured(n, frequency_hz, chance)
     ground = ground * _swell(n, chance)
     ground += _lines(n, chance)
-    for probability, slow in ((0.4, False), (0.3, False), (0.12, True)):
+    for probability, slow in ((0.45, False), (0.35, False), (0.12, True)):
         ground += _bursts(n, probability, frequency_hz, slow, chance)
     return ground
 
@@ -99,7 +99,7 @@ def _bursts(n: int, probability: float, frequency_hz: Tensor, slow: bool, chance
     """Return one kind of transient: steps and vehicles, single or in a row; slow ones are far earthquakes."""
     clock_s = torch.arange(N_RECORD, device=chance.device) / RATE_HZ
     centre_hz = chance.log_uniform(0.12, 0.8, n) if slow else chance.log_uniform(1.5, 35.0, n)
-    attack_s = chance.log_uniform(1.0, 8.0, n) if slow else chance.log_uniform(0.05, 4.0, n)
+    attack_s = chance.log_uniform(1.0, 8.0, n) if slow else chance.log_uniform(0.03, 4.0, n)
     decay_s = attack_s * (chance.log_uniform(2.0, 12.0, n) if slow else chance.log_uniform(0.6, 3.0, n))
     n_times = torch.where(chance.happens(0.3, n), 1 + chance.integers(12, n), 1)
     every_s = torch.where(

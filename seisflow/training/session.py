@@ -75,11 +75,11 @@ def train_picker(
     show : callable, optional
         Gets each line of the curves.
     """
-    start = None
+    start, earlier = None, None
     if begin_with is not None:
         weights = bundled_weights(begin_with)
         recipe = Recipe.model_validate(recipe.model_dump() | weights.parameters)
-        start = BundledNetwork.of(weights).state_dict()
+        start, earlier = BundledNetwork.of(weights).state_dict(), weights.recipe | {"digest": weights.digest}
     learned, tested = recordings.split(held_out) if recordings is not None else (None, None)
     trainer = Trainer(recipe, folder, start, learned)
     before = copy.deepcopy(trainer.mean)
@@ -91,7 +91,7 @@ def train_picker(
     if not done:
         return Trained(None, trainer.step, None)
     network = trainer.mean
-    about: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "begun_with": begin_with}
+    about: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "begun_with": earlier}
     about |= {"temperature": calibrate(network, trainer.validation), "validation": trainer.curves[-1]}
     table = None
     if tested is not None and start is not None:
