@@ -196,6 +196,12 @@ class _Placed:
         return torch.cat(found)
 
 
+def _largest(curves: Tensor, row: Tensor, n: int) -> Tensor:
+    """Return for each of `n` rows the largest of the curves that belong to it, zero without one."""
+    largest = torch.zeros(n, curves.shape[1], device=curves.device)
+    return largest.scatter_reduce_(0, row[:, None].expand_as(curves), curves, "amax")
+
+
 def labelled(traces: Tensor, onsets: Tensor, there: Tensor) -> Examples:
     """Return examples with bells around visible onsets; near hidden ones nothing is learned.
 
@@ -208,25 +214,19 @@ def labelled(traces: Tensor, onsets: Tensor, there: Tensor) -> Examples:
     """
     n, _, n_samples = traces.shape
     onsets = onsets[(onsets[:, 2] > -200) & (onsets[:, 2] < n_samples + 200)]
-    clock = torch.arange(n_samples, device=traces.device)
-    labels = torch.zeros(n, 3, n_samples, device=traces.device)
-    weight = torch.ones(n, n_samples, device=traces.device)
-    lag = clock - onsets[:, 2:3]
-    bells = torch.exp(-0.5 * (lag / LABEL_WIDTH) ** 2) * (lag.abs() < 4 * LABEL_WIDTH)
-    inside = ((onsets[:, 2] >= 0) & (onsets[:, 2] < n_samples)).float()
-    sample = onsets[:, 2].long().clamp(0, n_samples - 1)
-    inside *= there[onsets[:, 0].long(), sample]
+    lag = torch.arange(n_samples, device=traces.device) - onsets[:, 2:3]
+    inside = (onsets[:, 2] >= 0) & (onsets[:, 2] < n_samples)
+    row, sample = onsets[:, 0].long(), onsets[:, 2].long().clamp(0, n_samples - 1)
+    inside &= there[row, sample]
     visible = onsets[:, 3] * inside
-    doubt = (lag.abs() < N_DOUBT) & (visible == 0)[:, None]
-    for row, code, bell, shown, hidden in zip(
-        onsets[:, 0].long().tolist(), onsets[:, 1].long().tolist(), bells, visible, doubt, strict=True
-    ):
-        labels[row, code] = torch.maximum(labels[row, code], bell * shown)
-        weight[row] *= ~hidden
+    bells = torch.exp(-0.5 * (lag / LABEL_WIDTH) ** 2) * (lag.abs() < 4 * LABEL_WIDTH) * visible[:, None]
+    hidden = (lag.abs() < N_DOUBT) & (visible == 0)[:, None]
+    labels = _largest(bells, 3 * row + onsets[:, 1].long(), 3 * n).view(n, 3, n_samples)
+    weight = (1 - _largest(hidden.float(), row, n)) * there
     labels[:, 0] = 1 - labels[:, 1] - labels[:, 2]
     too_much = labels[:, 0] < 0
     labels = torch.where(too_much[:, None], labels / labels[:, 1:].sum(1, keepdim=True).clamp(min=1), labels)
     labels[:, 0] = labels[:, 0].clamp(min=0)
     kept = onsets.clone()
     kept[:, 3] = visible
-    return Examples(traces, labels, weight * there, kept[inside > 0])
+    return Examples(traces, labels, weight, kept[inside])

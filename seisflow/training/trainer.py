@@ -60,6 +60,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.device = self.recipe.torch_device()
         torch.set_num_threads(self.recipe.threads)
+        torch.backends.cudnn.deterministic = True
         torch.manual_seed(self.recipe.seed)
         self.network = BundledNetwork(self.recipe.widths, self.recipe.n_deep)
         if self.start is not None:

@@ -63,8 +63,9 @@ def test_a_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, pla
         found = read_weight_file(path, KIND)
     except WeightsError:
         return
-    assert found.digest == good.digest, "the change was in the recipe"
-    assert found.parameters == good.parameters
+    assert found.parameters == good.parameters, "the change was in the recipe"
+    for name, array in good.arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.005, 0.5, 0.999])

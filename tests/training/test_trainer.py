@@ -47,6 +47,16 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert columns[-1][1] == second.curves[-1]["validation_loss"]
 
 
+@pytest.mark.gpu
+def test_a_gpu_learns_the_same_twice(tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"device": "cuda"})
+    one, again = Trainer(recipe, tmp_path / "one"), Trainer(recipe, tmp_path / "again")
+    one.run()
+    again.run()
+    for name, value in one.mean.state_dict().items():
+        torch.testing.assert_close(value, again.mean.state_dict()[name])
+
+
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
     one = Trainer(SMALL, tmp_path)
     other = Trainer(SMALL.model_copy(update={"seed": 1}), tmp_path)
