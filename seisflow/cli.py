@@ -329,7 +329,7 @@ def methods(room: Annotated[str | None, typer.Argument(help="One room only, e.g.
 def pick(
     files: Annotated[list[Path], typer.Argument(help="Waveform files of any stations.")],
     out: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
-    picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "stalta",
+    picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "bundled",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
 ) -> None:
     """Pick phases in plain waveform files. Status 1 if some could not be read or picked."""
