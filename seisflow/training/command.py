@@ -36,6 +36,7 @@ PicksFile = Annotated[
 ArchiveRoot = Annotated[str | None, typer.Option("--archive", help="Folder with the waveforms of the picks.")]
 Layout = Annotated[str, typer.Option(help="Layout of it, see: seisflow methods archive.")]
 DataSet = Annotated[Path | None, typer.Option("--data", help="Data set in SeisBench's format.")]
+Limit = Annotated[int, typer.Option(min=2, help="At most so many records of it; each takes 98 kB of memory.")]
 HeldOut = Annotated[
     float, typer.Option(min=0.05, max=0.9, help="Part of the real records, the latest, to test with.")
 ]
@@ -57,6 +58,7 @@ def picker(
     archive: ArchiveRoot = None,
     layout: Layout = "folder",
     data: DataSet = None,
+    limit: Limit = 20_000,
     held_out: HeldOut = 0.25,
 ) -> None:
     """Train a picker on simulated earthquakes, and on real records where some are given.
@@ -74,7 +76,7 @@ def picker(
         "threads": threads,
     }
     read = read_recipe(recipe, options)
-    recordings = _recordings(picks, archive, layout, data)
+    recordings = _recordings(picks, archive, layout, data, limit)
     done = train_picker(
         read,
         out,
@@ -96,7 +98,9 @@ def picker(
         )
 
 
-def _recordings(picks: Path | None, archive: str | None, layout: str, data: Path | None) -> Recordings | None:
+def _recordings(
+    picks: Path | None, archive: str | None, layout: str, data: Path | None, limit: int
+) -> Recordings | None:
     """Return the real records that the options name."""
     from seisflow.errors import WorkflowError
 
@@ -107,7 +111,7 @@ def _recordings(picks: Path | None, archive: str | None, layout: str, data: Path
     if data is not None:
         from seisflow.training.seisbench_data import read_seisbench
 
-        return read_seisbench(data)
+        return read_seisbench(data, limit=limit)
     if picks is None:
         return None
     from typing import cast

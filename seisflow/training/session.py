@@ -94,8 +94,8 @@ def train_picker(
     about: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "begun_with": earlier}
     about |= {"temperature": calibrate(network, trainer.validation), "validation": trainer.curves[-1]}
     table = None
-    if tested is not None and start is not None:
-        table = compare({"before": before, "after": network}, tested)
+    if tested is not None:
+        table = compare(({} if start is None else {"before": before}) | {"after": network}, tested)
         table.to_csv(folder / TABLE, index=False)
     write_network(network, folder / WEIGHTS, about)
     return Trained(folder / WEIGHTS, trainer.step, table)

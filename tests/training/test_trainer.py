@@ -127,3 +127,11 @@ def test_a_recipe_comes_from_a_file_and_options(tmp_path: Path) -> None:
     path.write_text("- 1\n")
     with pytest.raises(WorkflowError, match="list of"):
         read_recipe(path, {})
+
+
+def test_a_training_that_went_astray_ends_with_a_word(tmp_path: Path) -> None:
+    trainer = Trainer(SMALL, tmp_path)
+    with torch.no_grad():
+        trainer.network.head.weight.fill_(torch.nan)
+    with pytest.raises(WorkflowError, match=r"step 0: the loss is nan.*learning_rate"):
+        trainer.run()
