@@ -155,8 +155,8 @@ class Trainer:
         loss = loss_of(self.network.logits(examples.traces), examples)
         if not torch.isfinite(loss):
             raise WorkflowError(
-                f"step {self.step}: the loss is {float(loss.detach())}; take a lower learning_rate and another "
-                "--out, or look for samples that are not finite in the records"
+                f"step {self.step}: the loss is {float(loss.detach())}; take a lower learning_rate and "
+                "another --out, or look for samples that are not finite in the records"
             )
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
