@@ -51,10 +51,10 @@ class Bundled(Picker):
     weights: str = "bundled"
     """``bundled``, or the path of a file that ``seisflow train picker`` wrote."""
 
-    p_threshold: Probability = 0.3
+    p_threshold: Probability = 0.5
     """Smallest probability of a P pick."""
 
-    s_threshold: Probability = 0.3
+    s_threshold: Probability = 0.5
     """Smallest probability of an S pick."""
 
     separation_s: Annotated[float, Field(ge=0.1, le=5.0)] = 0.5
