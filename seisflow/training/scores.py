@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Score", "score_onsets"]
+__all__ = ["Score", "maxima", "score_onsets"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,15 @@ class Score:
             self.n_missed + other.n_missed,
             residuals,
         )
+
+
+def maxima(curve: NDArray[np.float32], threshold: float, n_apart: int) -> NDArray[np.int64]:
+    """Return the samples where a curve is at least `threshold` and largest within `n_apart` on both sides."""
+    from scipy.ndimage import maximum_filter1d
+
+    largest = maximum_filter1d(curve, 2 * n_apart + 1, mode="nearest")
+    top: NDArray[np.int64] = np.flatnonzero((curve >= threshold) & (curve == largest))
+    return top[np.diff(top, prepend=-n_apart - 1) > n_apart]
 
 
 def score_onsets(

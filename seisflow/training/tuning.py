@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seisflow.picking.engine import peaks
 from seisflow.picking.networks.bundled import BundledNetwork
 from seisflow.training.earthquakes import RATE_HZ
 from seisflow.training.recordings import Recordings
-from seisflow.training.scores import Score, score_onsets
+from seisflow.training.scores import Score, maxima, score_onsets
 
 __all__ = ["compare", "score_recordings"]
 
@@ -32,7 +31,7 @@ def score_recordings(
             for record, curves in enumerate(network(traces).cpu().numpy(), start=first):
                 here = recordings.onsets[recordings.onsets[:, 0] == record]
                 for code, phase in enumerate("PS", start=1):
-                    found = peaks(curves[code], threshold, N_APART)
+                    found = maxima(curves[code], threshold, N_APART)
                     found = found[known[record, found]]
                     onsets = here[here[:, 1] == code, 2]
                     total[phase] += score_onsets(found / RATE_HZ, onsets / RATE_HZ, tolerance_s)

@@ -8,12 +8,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from seisflow.picking.engine import peaks
 from seisflow.picking.networks.bundled import BundledNetwork
 from seisflow.training.chance import Chance
 from seisflow.training.earthquakes import RATE_HZ
 from seisflow.training.examples import Examples, Pool
-from seisflow.training.scores import Score, score_onsets
+from seisflow.training.scores import Score, maxima, score_onsets
 
 __all__ = ["Validation", "validate_network"]
 
@@ -86,7 +85,7 @@ def _score(curves: np.ndarray, examples: Examples, phase: str, tolerance_s: floa
     onsets = onsets[onsets[:, 1] == code]
     total = _nothing()
     for row, curve in enumerate(curves[:, code]):
-        found = peaks(curve, THRESHOLD, N_APART) / RATE_HZ
+        found = maxima(curve, THRESHOLD, N_APART) / RATE_HZ
         here = onsets[onsets[:, 0] == row]
         times, visible = here[:, 2] / RATE_HZ, here[:, 3] > 0
         total += score_onsets(found, times[visible], tolerance_s, times[~visible])
