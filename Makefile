@@ -16,8 +16,8 @@ BENCHMARKS := $(filter-out benchmarks/real_%,$(wildcard benchmarks/*.py))
 demo: .venv/installed  ## synthetic network-day with known truth, through the whole workflow
 	$(BIN)/seisflow demo --json
 
-test: .venv/installed-test .venv-services/installed  ## the test suite; PYTEST_ARGS are passed on
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: .venv/installed-test .venv-services/installed  ## the test suite, two files at a time; PYTEST_ARGS are passed on
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/installed-dev  ## style, types, import contracts, docstrings, documentation
 	$(BIN)/ruff check $(SOURCES)

@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of a day, fewer rounds")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", module="zarr")
-    duration_s, rounds, n_windows = (21600.0, 3, 10) if arguments.quick else (86400.0, 6, 30)
+    duration_s, rounds, n_windows = (21600.0, 3, 10) if arguments.quick else (86400.0, 10, 30)
     with tempfile.TemporaryDirectory() as name:
         clean_folder, gaps_folder, real_folder = (Path(name) / part for part in ("clean", "gaps", "real"))
         for folder in (clean_folder, gaps_folder, real_folder):

@@ -28,6 +28,7 @@ numpydoc_show_class_members = False
 
 html_theme = "furo"
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_title = f"seisflow {__version__}"
 
 write_pages(HERE / "reference")

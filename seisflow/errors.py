@@ -22,6 +22,7 @@ __all__ = [
     "StoreError",
     "TableError",
     "UnitTimeoutError",
+    "UnreachableError",
     "VelocityModelError",
     "WaveformError",
     "WeightsError",
@@ -47,6 +48,10 @@ class ArchiveError(SeisflowError, OSError):
     """An archive, a store or one of its files can not be read or written."""
 
     permanent = False
+
+
+class UnreachableError(ArchiveError, ConnectionError):
+    """Storage did not answer, or with faults that may pass, for as long as there was patience."""
 
 
 class AccessError(ArchiveError, PermissionError):

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from seisflow.errors import WorkflowError
 
-__all__ = ["NetworkDay", "Period", "StationDay", "Window", "as_time", "seconds"]
+__all__ = ["NetworkDay", "Period", "StationDay", "Window", "as_time", "day_label", "seconds"]
 
-DAY = np.timedelta64(1, "D")
+DAY, SECOND = np.timedelta64(1, "D"), np.timedelta64(1, "s")
 EARLIEST, LATEST = np.datetime64("1678-01-01", "s"), np.datetime64("2262-01-01", "s")
 
 
@@ -100,7 +100,7 @@ class Window:
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
-        return float((self.end - self.start).astype(np.int64)) * 1e-9
+        return float((self.end - self.start) / SECOND)
 
     def widened(self, margin_s: float) -> Window:
         """Return the window with a margin of `margin_s` seconds on both sides."""
@@ -153,7 +153,7 @@ class StationDay:
         return _day_of(self.window.start)
 
     def __str__(self) -> str:
-        return f"{self.network}.{self.station}.{_day_label(self.window)}"
+        return f"{self.network}.{self.station}.{day_label(self.window)}"
 
 
 @dataclass(frozen=True, order=True)
@@ -168,7 +168,7 @@ class NetworkDay:
         return _day_of(self.window.start)
 
     def __str__(self) -> str:
-        return f"network.{_day_label(self.window)}"
+        return f"network.{day_label(self.window)}"
 
 
 def _day_of(time: np.datetime64) -> np.datetime64:
@@ -185,7 +185,8 @@ def _short(time: np.datetime64) -> str:
 
 
 @lru_cache(maxsize=64)  # a day has many stations
-def _day_label(window: Window) -> str:
+def day_label(window: Window) -> str:
+    """Return how keys write a window: the day, where it is a whole one."""
     day = _day_of(window.start)
     whole = window.start == day and window.end == day + DAY
     return str(day) if whole else str(window)

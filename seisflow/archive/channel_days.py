@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seisflow.archive.shards import Shard, decode_samples, encode_samples
+from seisflow.archive.shards import Shard, Spread, decode_samples, encode_samples
 from seisflow.archive.zarr_layout import DOCUMENT
 from seisflow.errors import ArchiveError
 from seisflow.traces import ChannelTraces
@@ -160,7 +160,9 @@ class Document:
             np.empty(0, dtype=self.shard.dtype),
         )
 
-    def traces(self, window: Window, read: Callable[[int, int], bytes]) -> ChannelTraces | None:
+    def traces(
+        self, window: Window, read: Callable[[int, int], bytes], spread: Spread = map
+    ) -> ChannelTraces | None:
         """Return what lies in a window, or None; only chunks that the window touches are read.
 
         Parameters
@@ -168,6 +170,8 @@ class Document:
         window : Window
         read : callable
             Gives the bytes ``[first, last)`` of the shard.
+        spread : callable
+            Decodes parts of what was read, as for `decode_samples`.
 
         Raises
         ------
@@ -185,7 +189,7 @@ class Document:
         return whole._replace(
             starts_ns=whole.starts_ns[is_in] + elapsed_ns,
             lengths=last - first,
-            samples=decode_samples(self.shard, _joined(first, last), read, self.uri),
+            samples=decode_samples(self.shard, _joined(first, last), read, self.uri, spread),
         )
 
 

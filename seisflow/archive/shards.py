@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
     from numcodecs.blosc import Blosc
     from numpy.typing import NDArray
 
-__all__ = ["CHUNK_SAMPLES", "Shard", "decode_samples", "encode_samples"]
+__all__ = ["CHUNK_SAMPLES", "Shard", "Spread", "decode_samples", "encode_samples"]
+
+Spread = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+"""What does a task for each of some numbers: `map`, or that of a pool of threads."""
 
 CHUNK_SAMPLES = 32_768
 """Samples of a chunk: 5.5 min at 100 Hz."""
+TASK_SAMPLES = 1 << 19
+"""Samples that a thread decodes at a time: a ms, long against handing it over, short against a day."""
 LEVEL = 3
 CRC_BYTES = 4
 INDEX_ENTRY = np.dtype([("offset", "<u8"), ("n_bytes", "<u8")])
@@ -108,7 +114,7 @@ def encode_samples(samples: NDArray[Any]) -> tuple[bytes, Shard]:
     ----------
     samples : numpy.ndarray of int32, float32 or float64, shape (n,), n > 0
         Integers are stored as differences within a chunk, modulo 2**32, in two bytes where all of
-        them fit, which reads a quarter faster; floats are stored as they are.
+        them fit; floats are stored as they are.
     """
     n_chunk = min(CHUNK_SAMPLES, len(samples))
     rows = np.pad(samples, (0, -len(samples) % n_chunk), mode="edge").reshape(-1, n_chunk)
@@ -127,7 +133,11 @@ def encode_samples(samples: NDArray[Any]) -> tuple[bytes, Shard]:
 
 
 def decode_samples(
-    shard: Shard, spans: Sequence[tuple[int, int]], read: Callable[[int, int], bytes], where: str
+    shard: Shard,
+    spans: Sequence[tuple[int, int]],
+    read: Callable[[int, int], bytes],
+    where: str,
+    spread: Spread = map,
 ) -> NDArray[Any]:
     """Return the samples of some spans, one behind the other.
 
@@ -140,6 +150,8 @@ def decode_samples(
         Gives the bytes ``[first, last)`` of the shard. Asked once for chunks that lie together.
     where : str
         Name of the array, for messages.
+    spread : callable
+        Decodes parts of what was read: `map` one behind the other, that of a pool side by side.
 
     Raises
     ------
@@ -156,13 +168,13 @@ def decode_samples(
     parts = []
     for group in groups:
         first, last = group[0][0] // n_chunk, (group[-1][1] - 1) // n_chunk + 1
-        samples = _chunks(shard, first, last, read, where)
+        samples = _chunks(shard, first, last, read, where, spread)
         parts += [samples[low - first * n_chunk : high - first * n_chunk] for low, high in group]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _chunks(
-    shard: Shard, first: int, last: int, read: Callable[[int, int], bytes], where: str
+    shard: Shard, first: int, last: int, read: Callable[[int, int], bytes], where: str, spread: Spread
 ) -> NDArray[Any]:
     """Return the samples of the chunks ``[first, last)``; where these are all, the index is checked too."""
     index = shard.tail if last - first == len(shard.chunk_bytes) else b""
@@ -174,15 +186,25 @@ def _chunks(
             f"the shard of {where} is cut short or its index damaged; ingest with --verify again"
         )
     samples = np.empty((last - first, shard.chunk_samples), dtype=shard.dtype)
-    buffer = np.empty(shard.chunk_samples, dtype=shard.stored)
-    for row, (low, high) in enumerate(pairwise(borders)):
-        encoded, crc = content[low : high - CRC_BYTES], content[high - CRC_BYTES : high]
-        if crc != _crc(encoded) or int.from_bytes(crc, "little") != shard.chunk_crc32c[first + row]:
-            raise ArchiveError(
-                f"chunk {first + row} of the shard of {where} is damaged: its checksum does not agree; "
-                "ingest with --verify again"
-            )
-        _decode(encoded, samples[row], buffer)
+    n_rows = max(TASK_SAMPLES // shard.chunk_samples, 1)
+    is_long = samples.size > TASK_SAMPLES and shard.dtype.kind == "i"
+    if is_long:  # else not worth the import of numba
+        from seisflow.archive.codecs.bit_planes import fill_samples
+
+    def decode(begin: int) -> None:
+        buffer = np.empty(shard.chunk_samples, dtype=shard.stored)
+        for row in range(begin, min(begin + n_rows, last - first)):
+            low, high = borders[row], borders[row + 1]
+            encoded, crc = content[low : high - CRC_BYTES], content[high - CRC_BYTES : high]
+            if crc != _crc(encoded) or int.from_bytes(crc, "little") != shard.chunk_crc32c[first + row]:
+                raise ArchiveError(
+                    f"chunk {first + row} of the shard of {where} is damaged: its checksum does not agree; "
+                    "ingest with --verify again"
+                )
+            if not (is_long and fill_samples(encoded, shard.stored, samples[row])):
+                _decode(encoded, samples[row], buffer)
+
+    deque(spread(decode, range(0, last - first, n_rows)), maxlen=0)
     return samples.reshape(-1)
 
 

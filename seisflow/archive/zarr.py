@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import pandas as pd
@@ -27,6 +28,7 @@ from seisflow.storage import Place, open_place
 from seisflow.traces import Traces
 
 if TYPE_CHECKING:
+    from seisflow.archive.shards import Spread
     from seisflow.keys import Window
 
 __all__ = ["Zarr"]
@@ -121,9 +123,12 @@ class Zarr(Archive):
         pairs = list(zip(arrays, documents, strict=True))
         if bands is not None:
             pairs = _preferred(pairs, window, bands)
-        traces = _concurrently(
-            lambda pair: pair[1].traces(window, pair[0].shard), pairs, REQUESTS if is_remote else n_threads
-        )
+        with _decoders(n_threads) as spread:
+            traces = _concurrently(
+                lambda pair: pair[1].traces(window, pair[0].shard, spread),
+                pairs,
+                REQUESTS if is_remote else n_threads,
+            )
         found = [(t, d) for t, (_, d) in zip(traces, pairs, strict=True) if t is not None]
         problems = dict.fromkeys(line for _, document in found for line in document.problems)
         return Traces([channel for channel, _ in found], list(problems))
@@ -206,6 +211,16 @@ def _listed_year(folder: Place) -> list[tuple[str, int, str, str, str, str, str,
         uri = folder.below(f"{day}/{name}").uri
         rows.append((uri, n_bytes, "", network, station, codes.location, codes.channel[:-1], when))
     return rows
+
+
+@contextmanager
+def _decoders(n_threads: int) -> Iterator[Spread]:
+    """Give what decodes side by side; arrays share the threads, so that none waits for the last of three."""
+    if n_threads == 1:
+        yield map
+    else:
+        with ThreadPoolExecutor(n_threads) as pool:
+            yield pool.map
 
 
 def _concurrently(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -83,7 +82,7 @@ class Dask(Deployment):
             ) from error
         try:
             client.wait_for_workers(1, timeout=self.connect_s)
-        except (OSError, TimeoutError) as error:
+        except (OSError, AttributeError) as error:  # the latter, where it lost the scheduler meanwhile
             _close([client])
             raise DeploymentError(
                 f"the Dask scheduler at {place} has no worker after {self.connect_s:g} s; "
@@ -93,7 +92,10 @@ class Dask(Deployment):
 
 
 def _close(clients: list[Client]) -> None:
-    """Close clients, of which one may have lost its scheduler."""
+    """Close clients, of which one may have lost its scheduler: whatever it then raises, it is done with."""
     while clients:
-        with contextlib.suppress(OSError, TimeoutError):
-            clients.pop().close(timeout=5.0)
+        client = clients.pop()
+        try:
+            client.close(timeout=5.0)
+        except Exception:
+            client.status = "closed"  # or Dask tries it again, for minutes, when it is forgotten

@@ -18,7 +18,7 @@ def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     >>> runs(np.array([False, True, True, False, True])).tolist()
     [[1, 3], [4, 5]]
     """
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
     return edges.reshape(-1, 2).astype(np.int64)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 __all__ = ["BatchSize"]
 
 FORGETTING = 0.1
+SHORTEST_S = 0.1
+"""Seconds of a task that it pays to hand to a worker: what tasks cost beside their work is some hundredth."""
 
 
 @dataclass
@@ -45,8 +47,10 @@ class BatchSize:
             Units of the stage that are in no task yet.
         slots : int
             Tasks that run or wait at the workers at once: two a thread. What is left is shared among
-            them, so that no worker is idle while another has a long task.
+            them, so that no worker is idle while another has a long task; but a task that would be over
+            at once takes more.
         """
         fitting = math.inf if self.mean_s == 0.0 else self.task_s / self.mean_s
-        share = math.ceil(left / max(slots, 1))
+        worthwhile = 0.0 if self.mean_s == 0.0 else SHORTEST_S / self.mean_s
+        share = max(math.ceil(left / max(slots, 1)), worthwhile)
         return max(1, int(min(fitting, share, self.most, max(1, 2 * self.largest))))

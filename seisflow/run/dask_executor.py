@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 import uuid
-from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,15 +20,17 @@ from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from seisflow.deploy.base import Deployment, renewal_of
-from seisflow.errors import OutOfMemoryError, SchedulerError, SeisflowError, UnitTimeoutError
+from seisflow.deploy.base import Deployment
+from seisflow.errors import OutOfMemoryError, UnitTimeoutError
 from seisflow.run import notice
+from seisflow.run.connection import Connection
 from seisflow.run.executor import Done
+from seisflow.run.packing import pack_jobs, pack_result, unpack_jobs, unpack_result
 from seisflow.run.stages import Stage
 from seisflow.run.store import Store
 from seisflow.run.task import Result, run_task
 from seisflow.run.units import Job
-from seisflow.run.workers import Needs, Workers
+from seisflow.run.workers import Needs
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["DaskExecutor"]
 
 POLL_S = 0.25
-MAX_RENEWALS = 3
+RESULT_S = 20.0
+"""How long the result of a task that ended may take: longer, if its worker went with it and it is redone."""
 UNITS_NAMED = 32
 """Units of a task that its annotations name: the scheduler keeps those of all tasks in flight."""
 MEMORY_TOPIC = "worker-restart-memory"
@@ -48,13 +50,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Task:
-    """A task that is with the scheduler; `worker` and `heard` are known once a worker has begun it."""
+    """A task in flight; `worker` and `heard` are known once a worker has begun it.
+
+    It has no future where the connection broke as it was handed over: the next scheduler gets it.
+    """
 
     stage: Stage
     store: Store
     jobs: Sequence[Job]
     needs: Needs
-    future: Future[Any]
+    future: Future[Any] | None = None
     worker: str = ""
     heard: float = 0.0
 
@@ -81,20 +86,27 @@ class DaskExecutor:
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         self._too_big: set[str] = set()
+        self._stuck: set[str] = set()
         self._lonely_since: dict[frozenset[str], float] = {}
-        self._renewals = 0
         self._numbers = count()
         self._stopping = self._stopped = False
-        self._attach(client)
+        self._connection = Connection(client)
+        self.workers = self._connection.workers
+        self._listen()
 
-    def _attach(self, client: Client) -> None:
-        """Take a client, and listen to its workers."""
-        self.client = client
-        self._address = client.scheduler_info(n_workers=0)["address"]
-        self.workers = Workers(client)
+    @property
+    def client(self) -> Client:
+        """The client it has now, another one after it lost a scheduler."""
+        return self._connection.client
+
+    def _listen(self) -> None:
+        """Listen to the workers of the client."""
         self._run = uuid.uuid4().hex[:6]  # several runs may share a scheduler
         for topic in (self._topic, MEMORY_TOPIC):
-            client.subscribe_topic(topic, lambda event, topic=topic: self._heard.put((topic, event[1])))
+            with self._connection.using():
+                self.client.subscribe_topic(
+                    topic, lambda event, topic=topic: self._heard.put((topic, event[1]))
+                )
 
     @property
     def _topic(self) -> str:
@@ -102,19 +114,22 @@ class DaskExecutor:
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Raise a `DeploymentError` if no worker can run one of the stages."""
-        self.workers.look(at_once=True)
+        self._connection.look(at_once=True)
+        while self._connection.lost:
+            self._renew()
+            self._connection.look(at_once=True)
         self.workers.check(stages)
 
     def memory_mb(self, stage: Stage) -> float | None:
         """Memory that the least of the workers for a stage has for one task, MB."""
-        self._look()
+        self._connection.look()
         return self.workers.memory_mb(self.workers.needs(stage))
 
     def free(self, stage: Stage) -> int:
         """Twice the slots of the workers: each has the next task at hand; fewer those in flight."""
         if self._stopping:
             return 0
-        self._look()
+        self._connection.look()
         needs = self.workers.needs(stage)
         in_flight = sum(task.needs == needs for task in self._running.values())
         return max(2, 2 * self.workers.slots(needs)) - in_flight
@@ -130,13 +145,13 @@ class DaskExecutor:
         if stage.name not in self._packed:
             self._packed[stage.name] = pickle.dumps((stage, store))
         work = partial(_work, run_task, self._run, self._topic, key, self._beat_s)
-        what = self._packed[stage.name], pickle.dumps(list(jobs))
+        what = self._packed[stage.name], pack_jobs(jobs)
         units = [job.unit.name for job in jobs[:UNITS_NAMED]]
         about = {"stage": stage.name, "units": units, "n_units": len(jobs)}
-        with annotate(span=self._span(stage.name), **about):
-            future = self.client.submit(work, *what, key=key, pure=False, resources=dict(needs) or None)
-        self._running[key] = _Task(stage, store, jobs, needs, future)
-        future.add_done_callback(self._ended.put)
+        task = self._running[key] = _Task(stage, store, jobs, needs)
+        with self._connection.using(), annotate(span=self._span(stage.name), **about):
+            task.future = self.client.submit(work, *what, key=key, pure=False, resources=dict(needs) or None)
+            task.future.add_done_callback(self._ended.put)
 
     def _span(self, stage: str) -> Any:
         """Return the span of a stage, within that of the run; made once, as the scheduler forgets none."""
@@ -183,54 +198,60 @@ class DaskExecutor:
     def _take(self, future: Future[Any]) -> Done | None:
         """Return what a future gave; None if nobody asks for it any more, or its scheduler is gone."""
         from distributed import KilledWorker
-        from distributed.protocol import pickle
 
         key = str(future.key)
         task = self._running.get(key)
         if task is None or task.future is not future:
             return None
-        if future.status == "cancelled":  # not by us: the client lost the scheduler, even if it has it back
-            self._renew(f"the connection to the scheduler at {self._address} broke")
-            return None
         result = error = None
-        if future.status == "error":
-            error = future.exception()
-        else:
+        with self._connection.using():
             try:
-                result = pickle.loads(future.result(timeout=60.0))
-            except (TimeoutError, OSError):
-                future.add_done_callback(self._ended.put)  # its worker went with the result: it is redone
-                return None
+                if future.status == "error":
+                    error = future.exception(timeout=RESULT_S)
+                else:  # if it was cancelled, then not by us: this raises, as the connection broke
+                    result = unpack_result(future.result(timeout=RESULT_S))
+            except TimeoutError:
+                _log.debug("the result of %s is not there any more; it is computed again", key)
+            if result is None and error is None:
+                future.add_done_callback(self._ended.put)
+        if result is None and error is None:
+            return None
         if isinstance(error, KilledWorker) and error.last_worker.address in self._too_big:
             error = self._out_of_memory(task)
         del self._running[key]
         future.release()
-        self._renewals = 0
+        self._connection.proved()
         return Done(task.stage, task.jobs, result, error)
 
     def _look_after(self) -> None:
         """See to all that no future tells."""
         if self._stopping and not self._stopped:
             self._stop()
-        if self.client.status != "running" and self._running:
-            self._renew(f"the scheduler at {self._address} is gone")
+        if self._running and self._connection.lost:
+            self._renew()
         self._hear()
         now = time.monotonic()
         for key, task in list(self._running.items()):
             if task.worker and now - task.heard > self._deployment.unit_limit_s + self._beat_s:
                 self._give_up(key, self._timed_out(task))
-                self._restart(task.worker)
-        self._look()
+                self._stuck.add(task.worker)
+        for worker in list(self._stuck):
+            self._restart(worker)
+        self._connection.look()
         self._check_lonely(now)
 
     def _restart(self, worker: str) -> None:
         """Start a worker anew that is stuck; one without a nanny takes at least no further task."""
-        try:
-            self.client.restart_workers([worker], timeout=30.0, raise_for_error=False)
-        except ValueError:
-            self.client.retire_workers([worker], close_workers=True)
-        except (KeyError, OSError, TimeoutError) as error:  # it is gone, or will be found to be
-            _log.warning("worker %s could not be started anew: %r", worker, error)
+        if self._connection.lost:
+            return  # the next scheduler is asked: it may have the same workers
+        with self._connection.using():
+            try:
+                self.client.restart_workers([worker], timeout=30.0, raise_for_error=False)
+            except ValueError:
+                self.client.retire_workers([worker], close_workers=True)
+            except KeyError:
+                _log.warning("worker %s could not be started anew: it is gone", worker)
+            self._stuck.discard(worker)
 
     def _hear(self) -> None:
         """Take in what workers and nannies told."""
@@ -266,17 +287,16 @@ class DaskExecutor:
 
     def _give_up(self, key: str, error: Exception) -> None:
         """End a task here; its worker may still be at it, what it then writes does no harm."""
-        task = self._running.pop(key)
-        task.future.cancel()
+        task = self._running[key]
+        self._forget(key)
         self._given_up.append(Done(task.stage, task.jobs, error=error))
 
-    def _look(self) -> None:
-        """Look at the workers; the scheduler that does not answer is gone."""
-        try:
-            if self.client.status == "running":
-                self.workers.look()
-        except (OSError, TimeoutError) as error:
-            self._renew(f"the scheduler at {self._address} does not answer ({error})")
+    def _forget(self, key: str) -> None:
+        """Ask no more for a task."""
+        future = self._running.pop(key).future
+        if future is not None:
+            with self._connection.using():
+                future.cancel()
 
     def _check_lonely(self, now: float) -> None:
         """Have patience with a cluster that has no worker for some task, but not for ever."""
@@ -286,41 +306,31 @@ class DaskExecutor:
         for kind, since in self._lonely_since.items():
             if now - since > self._deployment.patience_s:
                 which = f" with {' and '.join(sorted(kind))}" if kind else ""
-                self._lonely_since = {}
-                return self._renew(f"no worker{which} for {self._deployment.patience_s:g} s")
+                self._connection.give_up(f"no worker{which} for {self._deployment.patience_s:g} s")
 
-    def _renew(self, found: str) -> None:
-        """Go on with a new client, where the deployment gives one, and hand it all tasks in flight again."""
-        renew = renewal_of(self.client)
-        advice = (
-            "what was done is in the ledger. "
-            "See to the cluster, then run the same command: it goes on where it stopped"
-        )
-        if renew is None or self._renewals >= MAX_RENEWALS:
-            raise SchedulerError(f"{found}; {advice}")
-        self._renewals += 1
-        _log.warning("%s; connecting again (%d of %d)", found, self._renewals, MAX_RENEWALS)
+    def _renew(self) -> None:
+        """Connect again and hand over all tasks in flight; a run that stops asks no more for them."""
         tasks = list(self._running.values())
         self._running.clear()
-        try:
-            self._attach(renew())
-        except (SeisflowError, OSError, TimeoutError) as error:
-            raise SchedulerError(f"{found}: {error}; {advice}") from error
-        if not self._stopping:
-            for task in tasks:
-                self.submit(task.stage, task.store, task.jobs)
+        self._lonely_since = {}
+        if self._stopping:
+            return
+        self._connection.renew()
+        self._listen()
+        for task in tasks:
+            self.submit(task.stage, task.store, task.jobs)
 
     def _stop(self) -> None:
         """Forget what no worker has begun; tell the others to end after their present unit."""
         self._stopped = True
         self._hear()
         for key in [key for key, task in self._running.items() if not task.worker]:
-            self._running.pop(key).future.cancel()
+            self._forget(key)
         threading.Thread(target=self._tell_to_stop, name="seisflow-stop", daemon=True).start()
 
     def _tell_to_stop(self) -> None:
         """Reach what workers can be reached; they may be slow to answer, and the run may end meanwhile."""
-        with contextlib.suppress(OSError, TimeoutError, RuntimeError, CancelledError):
+        with contextlib.suppress(Exception):  # of a client that is lost, or closed at the end of the run
             self.client.run(notice.give, self._run, on_error="ignore")
 
 
@@ -341,11 +351,10 @@ def _work(
 ) -> bytes:
     """Compute a task on a worker, and tell the driver at its start and between units that it gets on.
 
-    What all tasks of a stage share (stage and store), the jobs, and the result, are pickled by the
+    What all tasks of a stage share (stage and store), the jobs, and the result, are packed by the
     driver and here: the scheduler, which would unpack and pack them as well, sees bytes.
     """
     from distributed import get_worker
-    from distributed.protocol import pickle
 
     worker = get_worker()
     told = float("-inf")
@@ -359,8 +368,7 @@ def _work(
 
     getting_on()
     with notice.listening(run, getting_on):
-        result: bytes = pickle.dumps(task(*_unpacked(shared), pickle.loads(jobs)))
-    return result
+        return pack_result(task(*_unpacked(shared), unpack_jobs(jobs)))
 
 
 @lru_cache(maxsize=8)

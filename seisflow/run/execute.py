@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ from seisflow.run.batching import BatchSize
 from seisflow.run.executor import Done, Executor
 from seisflow.run.ledger import Entry, month_of, now
 from seisflow.run.mending import Mending
+from seisflow.run.outage import Held, Outage
 from seisflow.run.stopping import stopping
-from seisflow.run.task import task_name
+from seisflow.run.task import MAX_ATTEMPTS, task_name
 from seisflow.run.units import Job
 from seisflow.run.walk import StageWalk, Walk
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["execute"]
 
 LOOK_EVERY_S = 1.0
+PAUSE_S = 0.25
+"""Between two looks whether the archive is back, or the run told to stop, while nothing is in flight."""
 FULL_BATCHES_WAITING = 3
 """Batches that may wait for a worker at a stage; no further window is opened beyond."""
 
@@ -67,6 +70,8 @@ def execute(
 
     Raises
     ------
+    UnreachableError
+        If the archive is away, and stays so.
     KeyboardInterrupt
         After SIGINT or SIGTERM, once the tasks at work have ended or handed back what they had not begun.
     """
@@ -94,6 +99,7 @@ class _Driver:
         self.executor = executor
         self.walk = Walk(plan, order)
         self.mending = Mending(self.walk)
+        self.outage = Outage(plan.workflow.archive)
         self.tally = [stage.tally for stage in self.walk.stages]
         most = units_per_task or sys.maxsize
         self.sizes = [BatchSize(task_s, min(most, p.stage.most_units)) for p in plan.stages]
@@ -106,8 +112,13 @@ class _Driver:
 
         Ready jobs go up to the capacity, deepest stage first. Suspects, whose task died with its
         worker, wait until nothing else is in flight and then run one by one, so that a unit that
-        kills its worker takes the blame alone.
+        kills its worker takes the blame alone. Nothing is submitted while the archive is away.
         """
+        if not self.outage.check():
+            if not sum(self.tasks):
+                time.sleep(PAUSE_S)
+            return True
+        self._retry_held()
         if self.suspects and not sum(self.tasks):
             level, job = self.suspects.popleft()
             self.isolating = True
@@ -167,13 +178,34 @@ class _Driver:
         if done.result.entries:
             seconds = sum(entry.seconds for entry in done.result.entries)
             self.sizes[level].note(len(done.result.entries), seconds)
+            self._note_answers(done.result.entries, jobs)
         self.walk.finish(level, ((jobs[entry.unit], entry) for entry in done.result.entries))
         stage.ready.extendleft(reversed(done.result.again))
+        for job, reason in done.result.unreachable:
+            self.outage.hold(Held(level, job, reason))
         for job, parts, error in done.result.corrupt:
             if self.mending.can(level, job):
                 self.mending.mend(level, job, parts)
             else:
                 self._bury(level, stage, job, error)
+
+    def _note_answers(self, entries: Sequence[Entry], jobs: Mapping[str, Job]) -> None:
+        """Note a file that was read: it is asked for when the archive seems to be away."""
+        for entry in entries:
+            if entry.status == "ok" and jobs[entry.unit].unit.uris:
+                self.outage.answered(jobs[entry.unit].unit.uris[0])
+                return
+
+    def _retry_held(self) -> None:
+        """Make units ready again whose files did not come; no attempt counts while the archive was away."""
+        held, was_away = self.outage.release()
+        for level, job, reason in held:
+            if not was_away and job.attempt >= MAX_ATTEMPTS:
+                self._bury(level, self.walk.stages[level], job, reason)
+                continue
+            attempt = job.attempt if was_away else job.attempt + 1
+            again = job._replace(attempt=attempt, order=job.order + 1)
+            self.walk.stages[level].ready.appendleft(again)
 
     def _suspect(self, level: int, done: Done, was_alone: bool) -> None:
         """Take in a task that died: try its units one by one, and bury one that was alone."""

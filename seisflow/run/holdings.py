@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,13 +73,25 @@ class Holdings:
     ) -> pa.Table:
         """Return the rows of some days, both ends included; nothing else is read."""
         low, high = (int(day.astype("datetime64[D]").astype(int)) for day in (first, last))
-        metadata, starts, ends = self._groups
+        _, starts, ends = self._groups
         groups = range(np.searchsorted(ends, low), np.searchsorted(starts, high, side="right"))
-        with pq.ParquetFile(self.path, metadata=metadata) as file:
-            rows = file.read_row_groups(groups, columns=columns)
+        wanted = tuple(columns or HOLDINGS.names)
+        pieces = [self._group(number, wanted) for number in groups]
+        rows = pa.concat_tables(pieces) if pieces else HOLDINGS.empty_table().select(list(wanted))
         days = rows.column("day").cast(pa.int32()).to_numpy()
         start, stop = np.searchsorted(days, [low, high + 1])
         return rows.slice(int(start), int(stop - start))
+
+    @cached_property
+    def _group(self) -> Callable[[int, tuple[str, ...]], pa.Table]:
+        """Reads a row group; the last two stay at hand, as neighbouring days lie in them too."""
+
+        @lru_cache(maxsize=2)
+        def read(number: int, columns: tuple[str, ...]) -> pa.Table:
+            with pq.ParquetFile(self.path, metadata=self._groups[0]) as file:
+                return file.read_row_group(number, columns=columns)
+
+        return read
 
     @cached_property
     def _groups(self) -> tuple[pq.FileMetaData, list[int], list[int]]:

@@ -294,6 +294,7 @@ def _joined(parts: Sequence[ChannelTraces]) -> ChannelTraces:
 
 def _finish_group(store: Store, group: str, key: StationDay, arrays: Sequence[str]) -> None:
     """Remove arrays that the day no longer has, and write the document that makes it visible."""
+    store.sweep(group)
     kept = {f"{array}/{name}" for array in arrays for name in (DOCUMENT, SHARD)}
     kept |= {f"{group}/{DOCUMENT}"} if arrays else set()
     for left_over in sorted(set(store.keys(group)) - kept):

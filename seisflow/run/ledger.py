@@ -7,14 +7,13 @@ compacted into one file now and then; the newest row of a unit is the true one.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,8 +38,8 @@ LISTINGS = 20
 class Entry(NamedTuple):
     """One row of the LEDGER table.
 
-    `order` says which of two rows of a unit is newer. The driver gives it (`Lease.order`), since the
-    clocks of two workers can not be compared.
+    `finished` counts nanoseconds since 1970, UTC. `order` says which of two rows of a unit is newer. The
+    driver gives it (`Lease.order`), since the clocks of two workers can not be compared.
     """
 
     stage: str
@@ -54,7 +53,7 @@ class Entry(NamedTuple):
     attempts: int = 1
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
-    finished: str = ""
+    finished: int = 0
     versions: str = ""
     order: int = 0
 
@@ -99,12 +98,11 @@ class Ledger:
     def entries(self, month: str) -> dict[str, Entry]:
         """Return the newest entry of each unit of a month."""
         rows, _ = self._read(month)
-        columns = [rows.column(name) for name in Entry._fields]
-        finished = Entry._fields.index("finished")
-        lists = [
-            _as_text(column) if n == finished else column.to_pylist() for n, column in enumerate(columns)
-        ]
-        return {entry.unit: entry for entry in map(Entry, *lists)}
+        rows = rows.set_column(
+            LEDGER.get_field_index("finished"), "finished", rows.column("finished").cast("int64")
+        )
+        columns = (rows.column(name).to_pylist() for name in Entry._fields)
+        return {entry.unit: entry for entry in map(Entry, *columns)}
 
     def rows(self, month: str) -> pa.Table:
         """Return the newest row of each unit of a month, an Arrow table of LEDGER sorted by unit."""
@@ -199,22 +197,13 @@ def _newest(tables: Sequence[pa.Table]) -> pa.Table:
 def _as_arrow(entries: Sequence[Entry]) -> pa.Table:
     """Return entries as an Arrow table of LEDGER."""
     columns = zip(*entries, strict=True) if entries else ([] for _ in LEDGER)
-    arrays = []
-    for field, values in zip(LEDGER, columns, strict=True):
-        times = np.array(values, "datetime64[ns]") if field.name == "finished" else None
-        arrays.append(pa.array(values if times is None else times, field.type))
+    arrays = [pa.array(values, field.type) for field, values in zip(LEDGER, columns, strict=True)]
     return pa.Table.from_arrays(arrays, schema=LEDGER)
 
 
-def _as_text(times: pa.ChunkedArray) -> list[str]:
-    """Return times as an `Entry` has them."""
-    texts: list[str] = np.datetime_as_string(times.to_numpy().astype("datetime64[us]")).tolist()
-    return texts
-
-
-def now() -> str:
-    """Return the present time, UTC, ISO 8601 to the microsecond."""
-    return dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+def now() -> int:
+    """Return the present time as nanoseconds since 1970, UTC."""
+    return time.time_ns()
 
 
 def as_table(entries: Iterable[Entry]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ and those below, nothing above.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -122,7 +122,7 @@ class Picking(Stage):
 
     name = "picking"
     schemas: ClassVar = {"picks": PICKS, "availability": AVAILABILITY}
-    most_units: ClassVar[int] = 500
+    most_units: ClassVar[int] = 1000
     typical_s: ClassVar[float] = 5.0
 
     @property
@@ -138,9 +138,9 @@ class Picking(Stage):
 
     def is_remote(self, job: Job) -> bool:
         """Return whether a file of a station-day lies on no local disk."""
-        return any("://" in uri for uri in job.unit.uris)
+        return _any_remote(job.unit.uris)
 
-    @property
+    @cached_property
     def reach_s(self) -> float:
         """Return the margins of picking and of preparation together."""
         return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
@@ -159,7 +159,7 @@ class Picking(Stage):
         recorded = min(best_band / LEAST_BYTES_PER_SAMPLE, 3.0 * FASTEST_HZ * seconds)
         rate_hz = self.workflow.preparation.sampling_rate_hz
         picked = recorded if rate_hz is None else 3.0 * rate_hz * seconds
-        contents = 2.0 * unit.n_bytes if any("://" in uri for uri in unit.uris) else 0.0
+        contents = 2.0 * unit.n_bytes if _any_remote(unit.uris) else 0.0
         return PROCESS_MB + (max(recorded * DECODING_BYTES, picked * PICKING_BYTES) + contents) / 1e6
 
     def compute(
@@ -273,6 +273,11 @@ def stages_of(workflow: Workflow) -> list[Stage]:
     return stages
 
 
+def _any_remote(uris: Sequence[str]) -> bool:
+    """Return whether any of some files lies on no local disk."""
+    return "://" in "\n".join(uris)
+
+
 def _site(stations: pd.DataFrame, key: Any) -> Mapping[str, Any]:
     """Return the row of STATIONS for a station-day."""
     from seisflow.earth.sites import active_sites
@@ -295,11 +300,9 @@ def _availability(waveforms: xr.Dataset, window: Window) -> pd.DataFrame:
     """Return the AVAILABILITY row of a station-day, margins left out."""
     import pandas as pd
 
-    inside = window.holds(waveforms["time"].to_numpy())
-    present = np.isfinite(waveforms["waveform"].to_numpy()[:, inside])
-    edges = (
-        np.diff(np.concatenate([[True], present[0], [True]]).astype(np.int8)) if present.size else np.zeros(0)
-    )
+    first, end = np.searchsorted(waveforms["time"].to_numpy(), [window.start, window.end])
+    present = np.isfinite(waveforms["waveform"].to_numpy()[:, first:end])
+    edges = np.diff(present[0], prepend=True, append=True) if present.size else np.zeros(0, bool)
     row: dict[str, Any] = {
         name: str(waveforms.coords[name].item()) for name in ("network", "station", "location", "band")
     }
@@ -307,6 +310,6 @@ def _availability(waveforms: xr.Dataset, window: Window) -> pd.DataFrame:
         "day": window.start.astype("datetime64[D]"),
         "components": "".join(str(c) for c in waveforms["component"].to_numpy()),
         "fraction": float(present.mean()) if present.size else 0.0,
-        "n_gaps": int((edges < 0).sum()),
+        "n_gaps": int(edges.sum()) // 2,
     }
     return pd.DataFrame([row])

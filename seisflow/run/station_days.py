@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from seisflow.keys import StationDay, Window
+from seisflow.keys import StationDay, Window, day_label
 from seisflow.run.units import Unit, digest
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class _Files(NamedTuple):
 
     uris: tuple[str, ...]
     n_bytes: int
-    labels: tuple[str, ...]
+    label: str
     """Name and size of each: what tells whether a file has changed, wherever the archive lies."""
     channel_groups: int
 
 
-NONE = _Files((), 0, (), 0)
+NONE = _Files((), 0, "", 0)
 Block = dict[int, dict[Code, _Files]]
 """The files of some days, by day since 1970 and station."""
 
@@ -67,8 +67,9 @@ class StationDays:
 
     def names(self, window: Window) -> list[str]:
         """Return the names of the station-days of a window, sorted by network and station."""
-        day = _number(window.start)
-        return [str(StationDay(*code, window)) for code in self._codes(day // BLOCK_DAYS).get(day, ())]
+        day, label = _number(window.start), day_label(window)
+        codes = self._codes(day // BLOCK_DAYS).get(day, ())
+        return [f"{network}.{station}.{label}" for network, station in codes]
 
     def units(self, window: Window) -> list[Unit]:
         """Return the station-days of a window, sorted by network and station."""
@@ -83,32 +84,23 @@ class StationDays:
             for number, files, step in ((day - 1, before, -DAY), (day + 1, after, DAY))
             if number in touched
         ]
-        return [
-            self._unit(
+        label = day_label(window)
+        units = []
+        for code, files in own.items():
+            earlier, later = before.get(code, NONE), after.get(code, NONE)
+            complete = earlier is not NONE and later is not NONE
+            unread = () if complete else tuple(other for there, other in beside if code not in there)
+            unit = Unit(
                 StationDay(*code, window),
-                before.get(code, NONE),
-                files,
-                after.get(code, NONE),
-                tuple(other for there, other in beside if code not in there),
+                f"{code[0]}.{code[1]}.{label}",
+                tuple(dict.fromkeys(earlier.uris + files.uris + later.uris)),  # one may span midnight
+                digest((self.responses, earlier.label, files.label, later.label)),
+                earlier.n_bytes + files.n_bytes + later.n_bytes,
+                max(len(files.uris), 3 * files.channel_groups),
+                unread,
             )
-            for code, files in own.items()
-        ]
-
-    def _unit(
-        self, key: StationDay, before: _Files, own: _Files, after: _Files, unread: tuple[Window, ...]
-    ) -> Unit:
-        """Return a station-day; a file that spans midnight is read once."""
-        uris = tuple(dict.fromkeys((*before.uris, *own.uris, *after.uris)))
-        labels = dict.fromkeys((*before.labels, *own.labels, *after.labels))
-        return Unit(
-            key,
-            str(key),
-            uris=uris,
-            inputs=digest((self.responses, *labels)),
-            n_bytes=before.n_bytes + own.n_bytes + after.n_bytes,
-            n_channels=max(len(own.uris), 3 * own.channel_groups),
-            unread=unread,
-        )
+            units.append(unit)
+        return units
 
     @cached_property
     def responses(self) -> str:
@@ -152,8 +144,8 @@ class StationDays:
         block: Block = {}
         for code, day, start, stop, n_groups in zip(_codes(rows, starts), *columns, strict=True):
             files = dict(zip(uris[start:stop], sizes[start:stop], strict=True))
-            found = _Files(tuple(files), sum(files.values()), tuple(labels[start:stop]), n_groups)
-            block.setdefault(day, {})[code] = found
+            label = "\n".join(labels[start:stop])
+            block.setdefault(day, {})[code] = _Files(tuple(files), sum(files.values()), label, n_groups)
         return block
 
 

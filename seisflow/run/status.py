@@ -104,7 +104,7 @@ def failed_rows(store: Store, *, notes: bool = False) -> Iterator[pd.DataFrame]:
 def ledger_table(rejected: pd.DataFrame, entries: Iterable[Entry]) -> pd.DataFrame:
     """Return a LEDGER table of rejected files, as failures of the scan, and the entries of units."""
     scanned = (
-        Entry("scan", uri, "failed", reason, finished="1970-01-01")
+        Entry("scan", uri, "failed", reason, finished=0)
         for uri, reason in zip(rejected["uri"], rejected["reason"], strict=True)
     )
     return as_table(chain(scanned, entries))

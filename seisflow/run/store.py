@@ -143,6 +143,10 @@ class Store:
         """Return the content of an object and the stamp it had."""
         return self.objects.read_stamped(key)
 
+    def sweep(self, folder: str = "") -> int:
+        """Remove the drafts that writers which were killed left below a folder; return how many."""
+        return self.objects.sweep(folder)
+
     def stamp(self, key: str) -> str:
         """Return the stamp of an object, which changes whenever the object does."""
         return self.read_stamped(key).stamp

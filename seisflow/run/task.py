@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seisflow import __version__
-from seisflow.errors import CorruptPartError, SeisflowError, WaveformError
+from seisflow.errors import CorruptPartError, SeisflowError, UnreachableError, WaveformError
 from seisflow.run import notice
 from seisflow.run.ledger import Entry, Ledger, month_of, now
 from seisflow.run.memory import PeakMemory, available_mb, check_fits
@@ -28,7 +28,7 @@ from seisflow.tables import STATIONS, to_arrow
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Corrupt", "Result", "run_task", "task_name"]
+__all__ = ["MAX_ATTEMPTS", "Corrupt", "Result", "Unreachable", "run_task", "task_name"]
 
 MAX_ATTEMPTS = 2
 
@@ -38,6 +38,13 @@ class Corrupt(NamedTuple):
 
     job: Job
     parts: tuple[str, ...]
+    reason: str
+
+
+class Unreachable(NamedTuple):
+    """A job whose files did not come, and what was found."""
+
+    job: Job
     reason: str
 
 
@@ -54,11 +61,14 @@ class Result:
         were not begun, as this worker is about to end.
     corrupt : list of Corrupt
         Jobs that wait until the stage above has computed again what they found damaged.
+    unreachable : list of Unreachable
+        Jobs whose files did not come within their patience: the driver finds out whose fault it is.
     """
 
     entries: list[Entry] = field(default_factory=list)
     again: list[Job] = field(default_factory=list)
     corrupt: list[Corrupt] = field(default_factory=list)
+    unreachable: list[Unreachable] = field(default_factory=list)
 
 
 def task_name(stage: Stage, jobs: Sequence[Job]) -> str:
@@ -77,12 +87,12 @@ def run_task(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
 
     A unit that fails for a passing reason is handed back to be tried alone; one that fails for
     good, or for the last time, gets its ledger row with the reason. Once notice is given that this
-    process must end, what has not begun is handed back.
+    process must end, or files do not come, what has not begun is handed back.
     """
     batch = _Batch(stage, store, task_name(stage, jobs))
     with Prefetch(stage, jobs) as files:
         for number, job in enumerate(jobs):
-            if notice.given():
+            if notice.given() or batch.result.unreachable:
                 batch.result.again.extend(jobs[number:])
                 break
             batch.compute(job, partial(files.contents, number))
@@ -114,6 +124,9 @@ class _Batch:
             found = _success(outcome, self.stage, self.name)
         except CorruptPartError as error:
             self.result.corrupt.append(Corrupt(job, error.parts, f"{type(error).__name__}: {error}"))
+            return
+        except UnreachableError as error:
+            self.result.unreachable.append(Unreachable(job, f"{type(error).__name__}: {error}"))
             return
         except Exception as error:
             found = _failure(error)

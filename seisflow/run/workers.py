@@ -7,6 +7,7 @@ there, so that they do not keep GPU workers from their own work.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Needs", "Workers"]
 
 REFRESH_S = 2.0
+ANSWER_S = 60.0
+"""A scheduler that takes longer to say who is there is taken for lost: it hangs, or is cut off."""
 
 Needs = Mapping[str, float]
 """Resources that a task takes of its worker, by label."""
@@ -35,16 +38,25 @@ class Workers:
     """
 
     def __init__(self, client: Client) -> None:
+        self._labels: set[str] = set()
+        self.follow(client)
+
+    def follow(self, client: Client) -> None:
+        """Look at the workers of another client from now on; labels that were seen still count."""
         self._client = client
         self._found: list[dict[str, Any]] = []
-        self._labels: set[str] = set()
-        self._looked = -REFRESH_S
+        self._looked = -math.inf
 
     def look(self, at_once: bool = False) -> None:
-        """Ask the scheduler who is there; raises an `OSError` when it does not answer."""
+        """Ask the scheduler who is there; raises an `OSError` when it does not answer within `ANSWER_S`."""
         if not at_once and time.monotonic() - self._looked < REFRESH_S:
             return
-        self._found = list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+        scheduler = self._client.scheduler
+        if scheduler is None:
+            raise OSError("the client is closed")
+        # Not `scheduler_info`, which waits for ever, and returns what it has where nobody answers.
+        known = self._client.sync(scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S)
+        self._found = list(known["workers"].values())
         self._labels.update(label for worker in self._found for label in worker["resources"])
         self._looked = time.monotonic()
 

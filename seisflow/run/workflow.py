@@ -109,6 +109,7 @@ def run_workflow(
     stages = stages_of(workflow) if stages is None else stages
     store = Store(workflow.output, workflow.storage_options)
     with Lease(store) as lease:
+        store.sweep()
         executor = executor_for(workflow, client)
         with Feed(workflow.name, store, lambda: executor.client, show, lease.check) as feed:
 

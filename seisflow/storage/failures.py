@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from seisflow.errors import AccessError, ArchiveError, ConflictError, MissingFileError
+from seisflow.errors import AccessError, ArchiveError, ConflictError, MissingFileError, UnreachableError
 
 __all__ = ["Failure", "Meaning", "failure_of"]
 
@@ -101,6 +101,7 @@ class Failure(NamedTuple):
             Meaning.MISSING: MissingFileError,
             Meaning.CONFLICT: ConflictError,
             Meaning.REFUSED: AccessError,
+            Meaning.TRANSIENT: UnreachableError,
         }
         return families.get(self.meaning, ArchiveError)
 

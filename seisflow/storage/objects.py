@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -22,6 +22,9 @@ from seisflow.storage.place import open_place
 
 __all__ = ["Disk", "Objects", "Stamped", "disk_errors", "forget_objects", "open_objects"]
 
+DRAFT = ".tmp"
+DRAFT_AGE_S = 60.0
+"""A draft that nobody has written to for so long is one of a writer that was killed."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -68,6 +71,9 @@ class Objects(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is missing is as good."""
+
+    def sweep(self, folder: str) -> int:
+        """Remove the drafts that writers which were killed left below a folder; return how many."""
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object that does not exist yet; return False where it does.
@@ -206,6 +212,28 @@ class Disk:
         with disk_errors(self._path(key)):
             self._path(key).unlink(missing_ok=True)
 
+    def sweep(self, folder: str) -> int:
+        """Remove drafts that have not changed for `DRAFT_AGE_S`, by the clock of the disk."""
+        drafts = list(self._drafts(self._path(folder)))
+        if not drafts:
+            return 0
+        with disk_errors(self._path(folder)), self._draft(self._path(folder) / "now") as now:
+            latest = now.stat().st_mtime - DRAFT_AGE_S
+            n_left = 0
+            for draft in drafts:
+                with suppress(FileNotFoundError):  # its writer lives, after all
+                    if draft.stat().st_mtime < latest:
+                        draft.unlink()
+                        n_left += 1
+        return n_left
+
+    def _drafts(self, folder: Path) -> Iterator[Path]:
+        with disk_errors(folder):
+            for inside, _, names in os.walk(folder):
+                yield from (
+                    Path(inside, name) for name in names if name.startswith(".") and name.endswith(DRAFT)
+                )
+
     def create(self, key: str, content: bytes) -> bool:
         """Write an object that does not exist yet: a link is atomic, and fails where there is one."""
         path = self._path(key)
@@ -267,7 +295,7 @@ class Disk:
     def _draft(self, path: Path) -> Iterator[Path]:
         """Give a hidden path beside an object, that listings leave out and that is gone afterwards."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=DRAFT)
         os.close(handle)
         draft = Path(name)
         try:

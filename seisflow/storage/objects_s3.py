@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
-from seisflow.errors import AccessError, ArchiveError, ConflictError, StoreError
+from seisflow.errors import AccessError, ArchiveError, ConflictError, StoreError, UnreachableError
 from seisflow.storage.objects import Stamped, disk_errors, forget_objects
 from seisflow.storage.retry import retrying
 from seisflow.storage.s3 import list_pages
@@ -22,6 +22,8 @@ __all__ = ["S3"]
 
 _Result = TypeVar("_Result")
 
+OURS = (ArchiveError, UnreachableError)
+"""Errors that are those of a store here; the others say what happened whatever it is."""
 CLAIM_PATIENCE_S = 20.0
 """Patience of writes on a condition: a lease must not wait for longer than it lasts."""
 PIECE = 32 * 2**20
@@ -66,7 +68,7 @@ class S3:
             forget_objects()
             raise
         except ArchiveError as error:
-            if type(error) is not ArchiveError:
+            if type(error) not in OURS:
                 raise
             raise StoreError(str(error)) from error
 
@@ -107,7 +109,7 @@ class S3:
         try:
             yield from list_pages(self._fs, path, delimiter=delimiter, patience_s=self._patience_s)
         except ArchiveError as error:
-            raise error if type(error) is not ArchiveError else StoreError(str(error)) from error
+            raise error if type(error) not in OURS else StoreError(str(error)) from error
 
     def read(self, key: str) -> bytes:
         """Return the content of an object."""
@@ -188,6 +190,10 @@ class S3:
     def delete(self, key: str) -> None:
         """Delete an object; one that is missing is as good."""
         self._do(key, lambda: self._fs.call_s3("delete_object", **self._where(key)), "deleted")
+
+    def sweep(self, folder: str) -> int:
+        """Return 0: a put leaves no draft, and the parts of an upload that was killed lie in no folder."""
+        return 0
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object that does not exist yet."""

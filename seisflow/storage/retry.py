@@ -64,8 +64,10 @@ def retrying(
         At once, if there is nothing of that name.
     ConflictError
         At once, if a condition of the request does not hold.
+    UnreachableError
+        If patience is at its end.
     ArchiveError
-        If patience is at its end, and for any other failure. Every `SeisflowError` is passed on.
+        For any other failure. Every `SeisflowError` is passed on.
     """
     start = time.monotonic()
     attempt = 0

@@ -108,6 +108,19 @@ def test_restricted_data_are_recorded_and_the_rest_goes_on(centre: DataCentre, t
     assert rejected["reason"].str.contains("refused").all()
 
 
+def test_a_refusal_is_an_answer_however_many_there_are(
+    centre: DataCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service does not fail: it is asked for all that is wanted."""
+    centre.faults.append(Fault("403", times=1000))
+    monkeypatch.setattr(downloader, "_FAILURES_IN_A_ROW", 2)
+    archive = fdsn(centre, tmp_path / "sds")
+    archive.acquire(PERIOD, ["Z7.*"])
+    rejected = scan_archive(archive, PERIOD).rejected
+    assert len(rejected) > 4
+    assert rejected["reason"].str.contains("refused").all()
+
+
 def test_a_service_that_fails_all_the_time_is_left_alone(
     centre: DataCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

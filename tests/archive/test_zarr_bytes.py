@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,26 @@ def test_a_flipped_bit_anywhere_in_a_shard_is_an_error(dtype: str) -> None:
         damaged[position] ^= 1 << int(rng.integers(8))
         with pytest.raises(ArchiveError, match="damaged"):
             decoded(stored._replace(shard=bytes(damaged)))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float64"])
+def test_threads_that_share_an_array_read_it_whole_and_notice_damage(
+    monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    monkeypatch.setattr(shards, "TASK_SAMPLES", 2000)
+    samples = noise(8640).astype(dtype)
+    stored = encode_channel(channel(samples))
+    document = Document(stored.document, "XX/AAA")
+    ends = np.cumsum(document.shard.chunk_bytes)
+    with ThreadPoolExecutor(3) as pool:
+        found = document.traces(DAY, reader(stored.shard), pool.map)
+        assert found is not None
+        np.testing.assert_array_equal(found.samples, samples)
+        for number, end in enumerate(ends):
+            damaged = bytearray(stored.shard)
+            damaged[end - 20] ^= 1
+            with pytest.raises(ArchiveError, match=f"chunk {number} of .* is damaged"):
+                document.traces(DAY, reader(bytes(damaged)), pool.map)
 
 
 def test_a_flipped_bit_anywhere_in_a_document_is_an_error() -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from seisflow.earth import Projection, TravelTimes, VelocityModel
+from seisflow.run import run_workflow
 from seisflow.workflow import Workflow, load_workflow
 from tests.picking.conftest import random_weights
 
@@ -53,6 +54,13 @@ class SmallArchive:
     def load(self, output: Path, **changes: object) -> Workflow:
         """Return the workflow for the archive."""
         return load_workflow(self.workflow(output, **changes))
+
+    def undisturbed(self) -> dict[str, bytes]:
+        """Return the tables that one process makes of it where nothing goes wrong; computed once."""
+        output = self.folder / "undisturbed"
+        if not output.exists():
+            assert run_workflow(self.load(output)).exit_status == 0
+        return {path.name: path.read_bytes() for path in sorted((output / "tables").glob("*.parquet"))}
 
 
 def make_small_archive(folder: Path, days: int = 2, seed: int = 0) -> SmallArchive:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psutil
+
 from seisflow.run.stages import Outcome, Stage
 from seisflow.run.store import Store
 from seisflow.run.task import Result, run_task
@@ -45,13 +47,21 @@ def greedy(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
 
 
 def hanging(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:
-    """Hang with the victim, until somebody ends it; leave a mark every now and then."""
+    """Hang with the victim, until somebody ends it; leave a mark each second that nobody else works."""
+    folder = Path(os.environ["SEISFLOW_TEST_GATE"])
     if _has_victim(jobs):
-        for _ in range(30):
+        for _ in range(60):
             time.sleep(1.0)
-            (Path(os.environ["SEISFLOW_TEST_GATE"]) / f"hangs-{time.monotonic_ns()}").touch()
+            busy = (int(path.suffix[1:]) for path in folder.glob("busy-*"))
+            if not any(psutil.pid_exists(pid) for pid in busy):
+                (folder / f"hangs-{time.monotonic_ns()}").touch()
         raise AssertionError("nobody ended a task that hangs")
-    return run_task(stage, store, jobs)
+    mark = folder / f"busy-{time.monotonic_ns()}.{os.getpid()}"
+    mark.touch()
+    try:
+        return run_task(stage, store, jobs)
+    finally:
+        mark.unlink()
 
 
 def slow(stage: Stage, store: Store, jobs: Sequence[Job]) -> Result:

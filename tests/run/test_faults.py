@@ -57,10 +57,8 @@ def test_a_killed_driver_loses_nothing(make_archive: Callable[[int], SmallArchiv
     stages = json.loads(again.stdout.splitlines()[-1])["stages"]
     assert stages["picking"]["computed"] == 24 - done
     assert stages["picking"]["kept"] == done
-    undisturbed = run_workflow(archive.load(tmp_path / "undisturbed"))
-    assert {p.name: p.read_bytes() for p in sorted((output / "tables").glob("*.parquet"))} == tables(
-        undisturbed
-    )
+    done_at_last = {p.name: p.read_bytes() for p in sorted((output / "tables").glob("*.parquet"))}
+    assert done_at_last == archive.undisturbed()
 
 
 def test_a_killed_worker_loses_nothing(make_archive: Callable[[int], SmallArchive], tmp_path: Path) -> None:
@@ -79,7 +77,7 @@ def test_a_killed_worker_loses_nothing(make_archive: Callable[[int], SmallArchiv
     assert victims
     assert report.exit_status == 0
     assert counts(report)["picking"] == (20, 0)
-    assert tables(report) == tables(run_workflow(archive.load(tmp_path / "undisturbed")))
+    assert tables(report) == archive.undisturbed()
 
 
 def test_a_task_that_kills_workers_is_isolated(
@@ -143,7 +141,7 @@ def test_an_error_that_stays_is_recorded_and_the_run_goes_on(
     repaired = run_workflow(small_archive.load(tmp_path / "run"))
     assert repaired.exit_status == 0
     assert counts(repaired)["picking"] == (1, 7)
-    assert tables(repaired) == tables(run_workflow(small_archive.load(tmp_path / "undisturbed")))
+    assert tables(repaired) == small_archive.undisturbed()
 
 
 def make_messy(archive: SmallArchive) -> None:

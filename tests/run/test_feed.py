@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,9 +18,12 @@ from hypothesis import strategies as st
 
 from seisflow.errors import LeaseError, SeisflowError
 from seisflow.run import feed as feed_module
+from seisflow.run import run_workflow
+from seisflow.run.executor import SerialExecutor
 from seisflow.run.feed import PROGRESS, TOPIC, Feed, Pace, run_id
 from seisflow.run.snapshot import MOST_REASONS, MOST_STATIONS, Snapshot, failures_of
 from seisflow.run.tally import StageTally
+from tests.run.conftest import SmallArchive
 
 
 class MemoryStore:
@@ -337,3 +341,20 @@ def test_the_scheduler_has_the_feed_as_events(impatient: None, monkeypatch: pyte
     assert newest["workers"] == 1
     assert newest["threads"] == 3
     assert Snapshot.of_json(newest).run == heard[-1][1]["run"]
+
+
+def test_a_run_gives_its_feed_the_client_that_the_executor_has_now(
+    small_archive: SmallArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = SerialExecutor()
+    clients: list[Any] = []
+
+    def spy(name: str, store: Any, client: Any, *rest: Any) -> Feed:
+        clients.append(client)
+        return Feed(name, store, client, *rest)
+
+    monkeypatch.setattr("seisflow.run.workflow.executor_for", lambda workflow, client: executor)
+    monkeypatch.setattr("seisflow.run.workflow.Feed", spy)
+    run_workflow(small_archive.load(tmp_path / "run"))
+    executor.client = object()  # type: ignore[assignment]
+    assert clients[0]() is executor.client

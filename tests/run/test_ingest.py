@@ -281,6 +281,34 @@ def test_a_writer_that_dies_between_shard_and_document_leaves_no_wrong_sample(
     assert samples_of(Zarr(root=root), PERIOD) == samples_of(workflow.archive, PERIOD)
 
 
+@pytest.mark.parametrize("n_written", range(7))
+def test_a_day_is_seen_whole_or_not_at_all_wherever_its_writer_dies(
+    make_archive: Callable[[int], SmallArchive],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n_written: int,
+) -> None:
+    archive = make_archive(1)
+    root = str(tmp_path / "store")
+    write, left = Store.write_bytes, n_written
+
+    def dying(self: Store, key: str, content: bytes) -> None:
+        nonlocal left
+        if key.startswith("XX/AAA/2020/001/"):
+            if not left:
+                raise KeyboardInterrupt
+            left -= 1
+        write(self, key, content)
+
+    workflow = archive.load(tmp_path / "run")
+    monkeypatch.setattr(Store, "write_bytes", dying)
+    with pytest.raises(KeyboardInterrupt):
+        ingest_archive(workflow, root)
+    scan = scan_archive(Zarr(root=root), PERIOD)
+    assert scan.holdings.empty
+    assert scan.rejected.empty
+
+
 def test_one_driver_at_a_time_writes_to_a_store(small_archive: SmallArchive, tmp_path: Path) -> None:
     workflow, root = small_archive.load(tmp_path / "run"), str(tmp_path / "store")
     with Lease(Store(f"{root}/_seisflow")), pytest.raises(LeaseError):

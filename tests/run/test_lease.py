@@ -216,7 +216,7 @@ store = Store(sys.argv[1])
 with lease.Lease(store) as held:
     print("holds", flush=True)
     sys.stdin.readline()
-    row = Entry("picking", "a", "failed", finished="2030-01-01T00:00:00", order=held.order(1))
+    row = Entry("picking", "a", "failed", finished=1_893_456_000_000_000_000, order=held.order(1))
     Ledger(store, "stages/a").record("2014-08", "task", [row])
     try:
         while True:
@@ -244,7 +244,7 @@ def test_a_stopped_driver_is_taken_over_and_its_late_rows_count_for_nothing(
         wait_until(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_STOPPED)
         with Lease(store) as lease:
             assert lease.generation == 2
-            row = Entry("picking", "a", "ok", finished="2026-01-01T00:00:00.000000", order=lease.order(1))
+            row = Entry("picking", "a", "ok", finished=1_767_225_600_000_000_000, order=lease.order(1))
             Ledger(store, "stages/a").record("2014-08", "task", [row])
             os.kill(sleeper.pid, signal.SIGCONT)
             sleeper.stdin.write("\n")

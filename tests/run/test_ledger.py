@@ -29,10 +29,15 @@ MONTH = "2014-08"
 FOLDER = "stages/picking-abc"
 
 
+def instant(text: str) -> int:
+    """Return a time as nanoseconds since 1970."""
+    return int(np.datetime64(text, "ns").astype(np.int64))
+
+
 def entry(unit: str, order: int = 1001, **changes: object) -> Entry:
     """Return a row as a worker writes it."""
     row = Entry("picking", unit, "ok", part="p", n_rows=3, checksum="c", inputs="i", order=order)
-    finished = f"2026-11-21T12:00:00.{order % 10**6:06d}"
+    finished = instant(f"2026-11-21T12:00:00.{order % 10**6:06d}")
     return row._replace(**({"finished": finished, "versions": "seisflow 1", "seconds": 0.5} | changes))
 
 
@@ -71,14 +76,14 @@ def test_the_month_of_a_window_is_that_of_its_start() -> None:
 def test_which_row_is_newer_is_not_for_clocks_to_say(tmp_path: Path) -> None:
     """The second attempt ran on a host whose clock is a year behind; the dead driver's host is ahead."""
     ledger = ledger_in(tmp_path)
-    first = entry("a", order=2001, finished="2026-11-21T12:00:00.000000", status="failed")
-    again = entry("a", order=2002, attempts=2, finished="2025-11-21T12:00:00.000000")
-    late = entry("a", order=1001, finished="2027-11-21T12:00:00.000000", status="failed")
+    first = entry("a", order=2001, finished=instant("2026-11-21T12:00"), status="failed")
+    again = entry("a", order=2002, attempts=2, finished=instant("2025-11-21T12:00"))
+    late = entry("a", order=1001, finished=instant("2027-11-21T12:00"), status="failed")
     for _, row in sorted(enumerate([late, again, first]), key=lambda item: -item[0]):
         ledger.record(MONTH, f"task-{row.order}", [row])
     assert ledger.entries(MONTH) == {"a": again}
     ledger.compact(MONTH)
-    ledger.record(MONTH, "later-still", [late._replace(finished="2030-01-01T00:00:00")])
+    ledger.record(MONTH, "later-still", [late._replace(finished=instant("2030-01-01"))])
     assert ledger.entries(MONTH) == {"a": again}
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from seisflow.run import run_workflow
 from seisflow.run.plan import make_plan
@@ -16,10 +17,12 @@ from tests.run.conftest import SmallArchive, write_tables
 RATE_HZ = 200.0
 
 
-def make_large_day(folder: Path) -> SmallArchive:
+@pytest.fixture(scope="module")
+def large_day(tmp_path_factory: pytest.TempPathFactory) -> SmallArchive:
     """Write a whole day of one station: two bands of three components at 200 Hz, Steim2."""
     import obspy
 
+    folder = tmp_path_factory.mktemp("large")
     rng = np.random.default_rng(3)
     n = int(86_400 * RATE_HZ)
     for band in ("HH", "HN"):
@@ -37,11 +40,12 @@ def make_large_day(folder: Path) -> SmallArchive:
     return SmallArchive(folder, 1)
 
 
-def test_a_large_day_fits_a_small_worker_and_its_estimate_is_above_but_near(tmp_path: Path) -> None:
-    archive = make_large_day(tmp_path / "archive")
+def test_a_large_day_fits_a_small_worker_and_its_estimate_is_above_but_near(
+    large_day: SmallArchive, tmp_path: Path
+) -> None:
     deployment = {"method": "local", "workers": 1, "memory_gb": 2.0, "dashboard_port": 0}
     changes = {"preparation": {}, "deployment": deployment}
-    workflow = archive.load(tmp_path / "run", association=None, location=None, **changes)
+    workflow = large_day.load(tmp_path / "run", association=None, location=None, **changes)
     with workflow.deployment.connect() as client:
         report = run_workflow(workflow, client)
     assert report.exit_status == 0, report.failures["reason"].tolist()
@@ -52,10 +56,11 @@ def test_a_large_day_fits_a_small_worker_and_its_estimate_is_above_but_near(tmp_
     assert estimated_mb < 2000.0
 
 
-def test_a_day_that_can_not_fit_is_recorded_and_kills_no_worker(tmp_path: Path) -> None:
-    archive = make_large_day(tmp_path / "archive")
+def test_a_day_that_can_not_fit_is_recorded_and_kills_no_worker(
+    large_day: SmallArchive, tmp_path: Path
+) -> None:
     deployment = {"method": "local", "workers": 1, "memory_gb": 1.0, "dashboard_port": 0}
-    workflow = archive.load(
+    workflow = large_day.load(
         tmp_path / "run", association=None, location=None, preparation={}, deployment=deployment
     )
     with workflow.deployment.connect() as client:

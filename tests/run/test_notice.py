@@ -87,7 +87,7 @@ def test_a_worker_that_is_told_to_leave_ends_its_unit_and_hands_the_rest_back(
     picked = ledger[ledger["stage"] == "picking"].set_index("unit")
     assert len(task) == 2
     assert picked.loc[task[0], "part"] != picked.loc[task[1], "part"], "one is finished, one handed back"
-    assert tables(report) == tables(run_workflow(small_archive.load(tmp_path / "undisturbed")))
+    assert tables(report) == small_archive.undisturbed()
 
 
 def test_a_driver_that_is_told_to_stop_keeps_the_units_at_work(
@@ -112,4 +112,4 @@ def test_a_driver_that_is_told_to_stop_keeps_the_units_at_work(
     again = run_workflow(small_archive.load(tmp_path / "run"))
     assert sum(counts(again)["picking"]) == 8
     assert counts(again)["picking"][1] == len(ledger)
-    assert tables(again) == tables(run_workflow(small_archive.load(tmp_path / "undisturbed")))
+    assert tables(again) == small_archive.undisturbed()

@@ -19,7 +19,9 @@ from tests.run.counting import ledger_rows, n_records, stray_parts
 from tests.run.test_resume import counts, tables
 
 NAME = f"sf{os.getpid() % 100000}"
-HERE, THERE = "10.213.7.1", "10.213.7.2"
+HERE, THERE = (f"198.18.{os.getpid() % 256}.{os.getpid() // 256 % 64 * 4 + end}" for end in (1, 2))
+"""Both ends of the cable, in a range that is kept for tests of networks (RFC 2544); several test runs may
+share a machine."""
 QUICKLY = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "8s",
@@ -66,7 +68,8 @@ def island() -> Iterator[Island]:
             ip("netns", "exec", NAME, "ip", "link", "set", device, "up")
         yield Island()
     finally:
-        subprocess.run(["ip", "netns", "del", NAME], check=False)  # takes the link with it
+        subprocess.run(["ip", "link", "del", f"{NAME}a"], check=False)  # with the namespace it would go later
+        subprocess.run(["ip", "netns", "del", NAME], check=False)
 
 
 @pytest.fixture

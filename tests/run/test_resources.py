@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -96,9 +96,16 @@ class FakeClient:
         blank = {"nthreads": 2, "resources": {}, "memory_limit": 4_000_000_000}
         self.found = {str(number): blank | worker for number, worker in enumerate(workers)}
 
-    def scheduler_info(self, n_workers: int) -> dict[str, object]:
+    @property
+    def scheduler(self) -> FakeClient:
+        return self
+
+    def identity(self, n_workers: int) -> dict[str, object]:
         assert n_workers == -1, "five workers are not all"
         return {"workers": self.found}
+
+    def sync(self, ask: Callable[..., object], n_workers: int, callback_timeout: float) -> object:
+        return ask(n_workers=n_workers)
 
 
 def workers_of(*found: dict[str, object]) -> Workers:

@@ -238,10 +238,10 @@ def test_clocks_that_disagree_do_not_hide_what_is_newer(
 
     with monkeypatch.context() as patch:
         patch.setattr(Picking, "compute", fails)
-        patch.setattr("seisflow.run.task.now", lambda: "2040-01-01T00:00:00.000000")
+        patch.setattr("seisflow.run.task.now", lambda: 2_208_988_800_000_000_000)
         assert counts(run_in(small_archive, store, tmp_path))["picking"] == (8, 0, 1)
     with monkeypatch.context() as patch:
-        patch.setattr("seisflow.run.task.now", lambda: "2001-01-01T00:00:00.000000")
+        patch.setattr("seisflow.run.task.now", lambda: 978_307_200_000_000_000)
         assert counts(run_in(small_archive, store, tmp_path))["picking"] == (1, 7, 0)
     assert counts(run_in(small_archive, store, tmp_path))["picking"] == (0, 8, 0)
     ledger = read_ledger(store).set_index("unit")

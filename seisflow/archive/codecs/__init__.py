@@ -1,0 +1,1 @@
+"""What compression left behind, undone in compiled code; loaded only where a long piece is read."""

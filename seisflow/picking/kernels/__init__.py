@@ -1,0 +1,1 @@
+"""Compiled kernels of the pickers; apart, so that listing the methods does not import the compiler."""
