@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from seisflow.errors import SeisflowError
+from seisflow.training.command import train
 
 if TYPE_CHECKING:
     from seisflow.run import RunReport
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(train, name="train")
 
 WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
 Settings = Annotated[
@@ -327,7 +329,7 @@ def methods(room: Annotated[str | None, typer.Argument(help="One room only, e.g.
 def pick(
     files: Annotated[list[Path], typer.Argument(help="Waveform files of any stations.")],
     out: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
-    picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "stalta",
+    picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "bundled",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
 ) -> None:
     """Pick phases in plain waveform files. Status 1 if some could not be read or picked."""

@@ -99,7 +99,7 @@ def test_check_and_methods(finished: Path) -> None:
     assert "p_threshold" in checked.stdout
     listed = seisflow("methods", "picking").stdout
     assert "phasenet" in listed
-    assert "s_threshold = 0.3" in listed
+    assert "separation_s = 0.5" in listed
     assert "Smallest probability of a P pick" in listed
 
 

@@ -33,6 +33,7 @@ def test_the_readme_shows_a_workflow() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_exists(page: Path) -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     text = page.read_text()
     code = "\n".join(re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"`[^`\n]+`", text))
     shown = set(re.findall(r"^`?(?:\.venv/bin/)?seisflow ([a-z]+)\b", code, re.MULTILINE))

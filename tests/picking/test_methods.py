@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from seisflow.picking import Picker
+from seisflow.picking.bundled import Bundled
 from seisflow.picking.phasenet import PhaseNet
 from seisflow.picking.stalta import StaLta
 from tests.picking.contract import PickerContract
@@ -39,3 +40,9 @@ class TestWindowedPhaseNet(PickerContract):
             s_threshold=0.5,
             threads=1,
         )
+
+
+class TestBundled(PickerContract):
+    @pytest.fixture
+    def picker(self) -> Picker:
+        return Bundled(threads=1)

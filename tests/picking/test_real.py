@@ -1,4 +1,4 @@
-"""Both pickers on labelled real records: analysts' picks of Northern California, a swarm in Iceland."""
+"""The pickers on labelled real records: analysts' picks of Northern California, a swarm in Iceland."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from seisflow.picking import Picker, pick_phases
+from seisflow.picking.bundled import Bundled
 from seisflow.picking.phasenet import PhaseNet
 from seisflow.picking.stalta import StaLta
 from tests.picking.records import dataset, residuals, seconds_of
@@ -18,11 +19,13 @@ from tests.picking.records import dataset, residuals, seconds_of
 MIDNIGHT = np.datetime64("2020-01-01", "ns")
 
 
-@pytest.fixture(params=["phasenet", "stalta"])
+@pytest.fixture(params=["phasenet", "bundled", "stalta"])
 def picker(request: pytest.FixtureRequest, shared: Path) -> Picker:
     """Return a picker with its defaults."""
     if request.param == "stalta":
         return StaLta()
+    if request.param == "bundled":
+        return Bundled(threads=1)
     pytest.importorskip("torch")
     return PhaseNet(weights=str(shared / "weights" / "original.pt.v1"), threads=1)
 
@@ -83,6 +86,8 @@ def f1_score(
 LEAST_F1 = {
     ("phasenet", "P"): (0.84, 0.86),
     ("phasenet", "S"): (0.75, 0.83),
+    ("bundled", "P"): (0.80, 0.86),
+    ("bundled", "S"): (0.65, 0.75),
     ("stalta", "P"): (0.74, 0.80),
     ("stalta", "S"): (0.48, 0.65),  # a quarter of the records has no horizontals, hence no S
 }
@@ -107,7 +112,14 @@ def test_p_picks_are_not_late(picker: Picker, labelled: list[tuple[xr.Dataset, d
     assert abs(np.median(late_s[np.abs(late_s) < 0.5])) <= 0.015
 
 
-LEAST_FOUND = {("phasenet", "P"): 145, ("phasenet", "S"): 195, ("stalta", "P"): 95, ("stalta", "S"): 140}
+LEAST_FOUND = {
+    ("phasenet", "P"): 145,
+    ("phasenet", "S"): 195,
+    ("bundled", "P"): 125,
+    ("bundled", "S"): 100,
+    ("stalta", "P"): 95,
+    ("stalta", "S"): 140,
+}
 MOST_RESIDUAL_S = {"P": 0.10, "S": 0.15}
 
 
