@@ -50,8 +50,14 @@ def test_a_good_file_is_read_with_its_defaults(tmp_path: Path) -> None:
             {"picking": {"method": "stalta", "p_treshold": 4}},
             ["picking", "p_treshold", "allowed are", "p_threshold"],
         ),
-        ({"picking": {"method": "guess"}}, ["picking", "unknown method 'guess'", "allowed are bundled, eqtransformer, gpd"]),
-        ({"picking": {"p_threshold": 4}}, ["picking", "'method' is missing", "allowed are bundled, eqtransformer, gpd"]),
+        (
+            {"picking": {"method": "guess"}},
+            ["picking", "unknown method 'guess'", "allowed are bundled, eqtransformer, gpd"],
+        ),
+        (
+            {"picking": {"p_threshold": 4}},
+            ["picking", "'method' is missing", "allowed are bundled, eqtransformer, gpd"],
+        ),
         ({"picking": {"method": "stalta", "p_threshold": "high"}}, ["picking: p_threshold", "'high'"]),
         ({"deployment": {"method": "moon"}}, ["deployment", "'moon'", "local, serial"]),
         ({"preparation": {"rate": 1}}, ["preparation: rate", "unknown key"]),
