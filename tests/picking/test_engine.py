@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from seisflow.picking import phasenet
+from seisflow.picking.inference.forward import Team
 from seisflow.picking.inference.normalisation import SCALES, TAPER, gather_windows
 from seisflow.picking.inference.sliding import knots_of, normalise_into
 from seisflow.picking.inference.stacking import Piece, Stack
@@ -281,3 +283,21 @@ def test_stretches_are_where_some_component_runs_on(present: list[list[bool]]) -
         assert not found[max(first - 1, 0) : stop].any()
         found[first : stop - 1] = True
     np.testing.assert_array_equal(found, linked)
+
+
+def test_the_processs_own_torch_threads_are_left_alone() -> None:
+    def seen_elsewhere() -> int:
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(torch.get_num_threads).result()
+
+    own = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with Team(2) as team:
+            within: list[int] = []
+            team.share(lambda _: within.append(torch.get_num_threads()), 2)
+            assert (torch.get_num_threads(), seen_elsewhere()) == (3, 3)
+        assert within == [1, 1]
+        assert (torch.get_num_threads(), seen_elsewhere()) == (3, 3)
+    finally:
+        torch.set_num_threads(own)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from threading import Lock
+from threading import Barrier, Lock
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ __all__ = ["Batch", "Network", "Team", "device_of", "outputs"]
 Network = Callable[[Tensor], Tensor] | DirectPhaseNet
 Batch = tuple[int, Callable[[NDArray[np.float32]], None]]
 """How many windows, and what writes them into an array."""
+
+_STARTING = Lock()
+"""Held while the number of torch's threads, which the whole process shares, is another for a moment."""
 
 
 def device_of(wish: str) -> torch.device:
@@ -149,7 +152,8 @@ class Team:
     """Threads that share the work on an array.
 
     What they run releases Python's lock: compiled functions, and torch with one thread each, which
-    needs no barriers after every layer.
+    needs no barriers after every layer. Threads that come later take the number that was set last in the
+    process, so the caller's is set again at once: what else it does with torch keeps its threads.
 
     Parameters
     ----------
@@ -159,7 +163,18 @@ class Team:
 
     def __init__(self, threads: int | None) -> None:
         self.size = threads or torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(self.size, initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(self.size)
+        with _STARTING:
+            before, together = torch.get_num_threads(), Barrier(self.size)
+
+            def alone(_: int) -> None:
+                torch.get_num_threads()  # or the thread takes the process's at its first computation
+                torch.set_num_threads(1)
+                together.wait()
+
+            for _ in self._pool.map(alone, range(self.size)):
+                pass
+            torch.set_num_threads(before)
 
     def share(self, work: Callable[[slice], None], n: int) -> None:
         """Call `work` with slices that cover ``range(n)``, one a thread."""
