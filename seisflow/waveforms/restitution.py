@@ -154,7 +154,8 @@ def _inverse(epoch: Any, channel_id: str, rate_hz: float, lowest_hz: float) -> N
     window = tukey(2 * n_half + 1, 0.5)
     inverse = np.concatenate([long[-n_half:], long[: n_half + 1]]) * window
     inverse -= window * (inverse.sum() / window.sum())
-    return np.asarray(inverse)
+    coefficients: NDArray[np.float64] = inverse
+    return coefficients
 
 
 def _filter(
@@ -220,4 +221,5 @@ def _bridged(values: NDArray[np.float32], start: int, n: int, n_bridged: int) ->
     where = np.concatenate([held, middle, middle + 1])
     heights = np.concatenate([height, height[before], height[before + 1]])
     order = np.argsort(where)
-    return np.interp(np.arange(start, start + n), where[order], heights[order])
+    bridged: NDArray[np.float64] = np.interp(np.arange(start, start + n), where[order], heights[order])
+    return bridged
