@@ -11,9 +11,9 @@ than the noise to a thousand times larger. --quick takes three hours with 125 pi
 The reference is `remove_response` of the whole day in the same band, without water level. What users write
 is timed in turns with seisflow: for each pick, cut the stream with some padding, `remove_response`, and
 take the peak. The padding is the shortest of 4 to 64 s with which it gives the reference within 1% at 99%
-of the picks (or 64 s); seisflow gets no padding, it has its own. All read the same arrays from memory, with one thread;
-the best of the rounds counts. `amplitude_speedup` is the ratio of the times of this process, which other work on
-the machine disturbs less than elapsed ones; those are given too.
+of the picks (or 64 s); seisflow gets no padding, it has its own. All read the same arrays from memory, with
+one thread; the best of the rounds counts. `amplitude_speedup` is the ratio of the times of this process,
+which other work on the machine disturbs less than elapsed ones; those are given too.
 """
 
 from __future__ import annotations
