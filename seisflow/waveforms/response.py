@@ -150,10 +150,13 @@ def _deconvolved(
 
 
 def to_velocity(response: Any, frequencies_hz: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Return the counts that a ground velocity of 1 m/s gives at each frequency, by obspy's evalresp."""
+    """Return the counts that a ground velocity of 1 m/s gives at each frequency, by obspy's evalresp.
+
+    It would print where the sensitivity that is stated is not that of the stages; the stages count.
+    """
     with _EVALUATING:
         transfer: NDArray[np.complex128] = response.get_evalresp_response_for_frequencies(
-            frequencies_hz, output="VEL"
+            frequencies_hz, output="VEL", hide_sensitivity_mismatch_warning=True
         )
     return transfer
 

@@ -168,7 +168,8 @@ def _filter(
     from scipy.fft import irfft, next_fast_len, rfft
 
     n_half = len(inverse) // 2
-    n_block = n_half
+    lengths = (n_half // 8 + 1, n_half // 4 + 1, n_half // 2 + 1, n_half)
+    n_block = min(lengths, key=lambda n: len(_block_starts(spans, n)) * (n + 2 * n_half))
     n_fft = next_fast_len(n_block + 2 * n_half, real=True)
     transfer = rfft(inverse, n_fft)
     starts = _block_starts(spans, n_block)
