@@ -173,7 +173,7 @@ class Quakeml(Exporter):
         comments = [self._comment("amplitude", row.pick_id, f"unit: {unit}")] if known == "other" else []
         return Amplitude(
             resource_id=self._id("amplitude", row.pick_id),
-            generic_amplitude=float(row.amplitude),
+            generic_amplitude=float(f"{row.amplitude:.7g}"),
             type="A",
             category="point",
             unit=known,

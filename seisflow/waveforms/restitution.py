@@ -200,7 +200,7 @@ def _windows(
     """Return `n` samples from each start, none missing."""
     index = starts[:, None] + np.arange(n)
     is_outside = (index < 0) | (index >= len(values))
-    windows = values[np.clip(index, 0, len(values) - 1)].astype(np.float64)
+    windows: NDArray[np.float64] = values[np.clip(index, 0, len(values) - 1)].astype(np.float64)
     windows[is_outside] = np.nan
     for k in np.flatnonzero(~np.isfinite(windows).all(axis=1)):
         windows[k] = _bridged(values, int(starts[k]), n, n_bridged)

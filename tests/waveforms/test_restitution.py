@@ -10,7 +10,7 @@ import numpy as np
 import obspy
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from obspy.core.inventory import Channel, InstrumentSensitivity, Inventory, Network, Response, Station
@@ -166,7 +166,15 @@ def test_a_band_that_the_record_does_not_hold_is_said() -> None:
     assert "records nothing above 0.5 Hz" in motion.attrs["problems"][0]
 
 
+def test_an_offset_is_no_motion() -> None:
+    waveforms = waveforms_of(np.full(N, 1e7))
+    moved = restored(waveforms, inventory_of(channel(response_of("short period"))))[0]
+    assert np.nanmax(np.abs(moved)) < 1e-4 * PEAK_M_S
+
+
 @settings(max_examples=30)
+@example(before=0, after=0, others=[19_300], gaps=[(21_000, 1300)])
+@example(before=0, after=0, others=[], gaps=[(21_000, 3100)])
 @given(
     before=st.integers(0, 3000),
     after=st.integers(0, 3000),
