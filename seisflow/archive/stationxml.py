@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree
 
 from seisflow.archive.selection import is_wanted
 from seisflow.errors import ArchiveError, MetadataError
@@ -80,20 +81,24 @@ def response_digest(place: Place, network: str, station: str) -> str:
 @lru_cache(maxsize=1024)
 def _channel_digests(file: File) -> dict[tuple[str, str], str]:
     """Return a hash for each station of a file of what decides its ground motion."""
-    from lxml import etree
-
     digests: dict[tuple[str, str], str] = {}
+    network = ""
     try:
-        content = open_place(file.uri).read_bytes()
-        for _, station in etree.iterparse(io.BytesIO(content), tag="{*}Station", huge_tree=True):
-            hashed = hashlib.blake2b(digest_size=8)
-            for channel in station.iterfind("{*}Channel"):
-                hashed.update(repr(sorted(channel.items())).encode())
-                for part in (*channel.iterfind("{*}SampleRate"), *channel.iterfind("{*}Response")):
-                    hashed.update(etree.tostring(part, method="c14n"))
-            digests[station.getparent().get("code"), station.get("code")] = hashed.hexdigest()
-            station.clear()
-    except etree.XMLSyntaxError as error:
+        content = io.BytesIO(open_place(file.uri).read_bytes())
+        for event, element in ElementTree.iterparse(content, ["start", "end"]):
+            name = element.tag.rpartition("}")[2]
+            if (event, name) == ("start", "Network"):
+                network = element.get("code", "")
+            elif (event, name) == ("end", "Station"):
+                hashed = hashlib.blake2b(digest_size=8)
+                for channel in element.iterfind("{*}Channel"):
+                    hashed.update(repr(sorted(channel.items())).encode())
+                    for part in (*channel.iterfind("{*}SampleRate"), *channel.iterfind("{*}Response")):
+                        hashed.update(ElementTree.tostring(part))
+                key = network, element.get("code", "")
+                digests[key] = digests.get(key, "") + hashed.hexdigest()
+                element.clear()
+    except ElementTree.ParseError as error:
         raise MetadataError(f"{file.uri} is no StationXML that can be read: {error}") from error
     return digests
 
