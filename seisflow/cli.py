@@ -330,12 +330,15 @@ def pick(
     files: Annotated[list[Path], typer.Argument(help="Waveform files of any stations.")],
     out: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
     picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "bundled",
+    inventory: Annotated[
+        Path | None, typer.Option(help="StationXML file or folder: amplitudes in m/s.")
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
 ) -> None:
-    """Pick phases in plain waveform files. Status 1 if some could not be read or picked."""
+    """Pick phases in plain waveform files. Status 1 if some could not be read, picked or restored to m/s."""
     from seisflow.plain import pick_files
 
-    n_picks, problems = pick_files(files, out, picker, settings or [])
+    n_picks, problems = pick_files(files, out, picker, settings or [], inventory)
     for problem in problems:
         typer.secho(problem, fg="yellow", err=True)
     typer.echo(f"{n_picks} picks in {out}")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from seisflow.archive import read_stations
+from seisflow.archive import read_inventory, read_stations
 from seisflow.association import Associator, associate_picks
 from seisflow.earth import VelocityModel
 from seisflow.errors import ArchiveError, WaveformError, WorkflowError
@@ -18,21 +18,31 @@ from seisflow.export import export_catalog
 from seisflow.keys import Period, StationDay
 from seisflow.location import Locator, locate_events
 from seisflow.method import build
-from seisflow.picking import Picker, pick_phases
+from seisflow.picking import Motion, Picker, pick_phases
+from seisflow.picking.polarity.first_swing import FirstSwing
 from seisflow.run.results import read_catalog
 from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, Catalog, concatenate, read_table, write_parquet
-from seisflow.waveforms import Preparation, prepare_waveforms
+from seisflow.waveforms import Amplitudes, Preparation, prepare_waveforms, restore_motion
 
 if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
     from seisflow.traces import ChannelTraces
 
 __all__ = ["associate_files", "locate_files", "pick_files"]
 
 
 def pick_files(
-    files: Sequence[Path], out: Path, picker: str, settings: Sequence[str]
+    files: Sequence[Path],
+    out: Path,
+    picker: str,
+    settings: Sequence[str],
+    inventory: Path | None = None,
 ) -> tuple[int, list[str]]:
     """Pick phases in waveform files, station-day by station-day.
+
+    With the StationXML file or folder `inventory` amplitudes are in m/s where it has the full response.
 
     Returns
     -------
@@ -47,14 +57,18 @@ def pick_files(
     """
     method = cast(Picker, _method("picking", picker, settings))
     preparation = Preparation(sampling_rate_hz=method.sampling_rate_hz)
+    polarity = FirstSwing()
+    amplitudes = Amplitudes(remove_response="none" if inventory is None else "velocity")
     stations, problems = _read(files)
     found = []
     for key, channels in _station_days(stations):
-        wide = key.window.widened(method.margin_s)
+        reach_s = method.amplitude_margin_s + amplitudes.margin_s
+        wide = key.window.widened(max(method.margin_s, polarity.margin_s, reach_s))
         try:
             site = _nowhere(key.network, key.station)
             waveforms = prepare_waveforms(channels, preparation, wide, site)
-            found.append(pick_phases(waveforms, method, key.window))
+            motion = None if inventory is None else _motion(waveforms, inventory, amplitudes, problems)
+            found.append(pick_phases(waveforms, method, key.window, polarity, motion))
         except WaveformError as error:
             problems.append(f"{key}: {error}")
     picks = concatenate(found, PICKS).sort_values(["time", "pick_id"], ignore_index=True)
@@ -129,6 +143,19 @@ def _station_days(
             yield StationDay(network, station, period.window_of(day)), channels
 
 
+def _motion(waveforms: xr.Dataset, inventory: Path, amplitudes: Amplitudes, problems: list[str]) -> Motion:
+    """Return what gives the ground motion of a station; what lacks a response becomes a problem."""
+
+    def motion(spans: NDArray[np.int64]) -> xr.Dataset:
+        codes = (str(waveforms.coords[name].item()) for name in ("network", "station"))
+        responses = read_inventory(inventory, select=[".".join(codes)])
+        restored = restore_motion(waveforms, spans, responses, amplitudes.lowest_frequency_hz)
+        problems.extend(f"{problem}; amplitudes in counts" for problem in restored.attrs["problems"])
+        return restored
+
+    return motion
+
+
 def _nowhere(network: str, station: str) -> Mapping[str, Any]:
     """Return a site without coordinates: picking needs none."""
     place = dict.fromkeys(("latitude", "longitude", "elevation_m"), float("nan"))
@@ -140,7 +167,12 @@ def _write(picks: pd.DataFrame, out: Path) -> None:
     if out.suffix == ".parquet":
         write_parquet(picks, out, PICKS)
     else:
-        picks.assign(time=picks["time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")).to_csv(out, index=False)
+        times = {name: _as_text(picks[name]) for name in ("time", "trigger_start", "trigger_end")}
+        picks.assign(**times).to_csv(out, index=False)
+
+
+def _as_text(times: pd.Series[Any]) -> pd.Series[Any]:
+    return pd.Series(times.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
 
 
 def _write_catalog(catalog: Catalog, stations: pd.DataFrame, out: Path) -> None:

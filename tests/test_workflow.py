@@ -45,7 +45,7 @@ def test_a_good_file_is_read_with_its_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"colour": "blue"}, ["unknown key colour", "allowed are archive, association"]),
+        ({"colour": "blue"}, ["unknown key colour", "allowed are amplitudes, archive, association"]),
         (
             {"picking": {"method": "stalta", "p_treshold": 4}},
             ["picking", "p_treshold", "allowed are", "p_threshold"],

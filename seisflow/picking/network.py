@@ -46,9 +46,6 @@ class NetworkPicker(Picker):
     s_threshold: Probability | None = None
     """Smallest probability of an S pick; its meaning belongs to the weights. None takes theirs."""
 
-    amplitude_window_s: Annotated[float, Field(gt=0, le=30.0)] = 3.0
-    """Seconds after the onset in which the amplitude is measured."""
-
     batch_size: Annotated[int, Field(ge=1)] | None = None
     """Windows in one call of the network; None takes what fits the caches of a CPU, and 1,024 on a GPU."""
 
@@ -85,7 +82,7 @@ class NetworkPicker(Picker):
         }
 
     def pick(self, waveforms: xr.Dataset) -> pd.DataFrame:
-        """Return picks: columns phase, time, probability, amplitude, polarity.
+        """Return picks: columns phase, time, probability, trigger_start, trigger_end.
 
         Raises
         ------
@@ -97,20 +94,18 @@ class NetworkPicker(Picker):
         import numpy as np
         import pandas as pd
 
-        from seisflow.picking.amplitudes import peak_amplitudes
+        from seisflow.picking.inference.triggers import Onsets
 
-        found = self.onsets(waveforms)
-        peaks = np.concatenate([onsets.peak for onsets in found.values()])
-        probability = np.concatenate([onsets.probability for onsets in found.values()])
-        rate_hz = float(waveforms.attrs["sampling_rate_hz"])
-        traces = np.asarray(waveforms["waveform"].to_numpy(), np.float32)
+        by_phase = self.onsets(waveforms)
+        found = Onsets.joined(list(by_phase.values()))
+        times = waveforms["time"].to_numpy()
         return pd.DataFrame(
             {
-                "phase": np.repeat(list(found), [len(onsets.peak) for onsets in found.values()]),
-                "time": pd.to_datetime(waveforms["time"].to_numpy()[peaks], utc=True),
-                "probability": probability.round(PROBABILITY_DECIMALS),
-                "amplitude": peak_amplitudes(traces, peaks, rate_hz, self.amplitude_window_s),
-                "polarity": "",
+                "phase": np.repeat(list(by_phase), [len(onsets.peak) for onsets in by_phase.values()]),
+                "time": pd.to_datetime(times[found.peak], utc=True),
+                "probability": found.probability.round(PROBABILITY_DECIMALS),
+                "trigger_start": pd.to_datetime(times[found.start], utc=True),
+                "trigger_end": pd.to_datetime(times[found.end], utc=True),
             }
         )
 

@@ -128,9 +128,6 @@ class StaLta(Picker):
     s_ar_order: Annotated[int, Field(ge=1, le=20)] = 3
     """Order of the autoregressive models that refine S."""
 
-    amplitude_window_s: Duration = 3.0
-    """Seconds after the onset in which the amplitude is measured."""
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for low, high in (
@@ -158,7 +155,7 @@ class StaLta(Picker):
         return None
 
     def pick(self, waveforms: xr.Dataset) -> pd.DataFrame:
-        """Return picks: columns phase, time, probability, amplitude, polarity.
+        """Return picks: columns phase, time, probability.
 
         Raises
         ------
@@ -168,7 +165,6 @@ class StaLta(Picker):
         import numpy as np
         import pandas as pd
 
-        from seisflow.picking.amplitudes import peak_amplitudes
         from seisflow.picking.segments import without_flat_runs
 
         rate_hz = float(waveforms.attrs["sampling_rate_hz"])
@@ -187,8 +183,6 @@ class StaLta(Picker):
                 "phase": np.repeat(list(phases), [len(onsets.samples) for onsets in phases.values()]),
                 "time": pd.to_datetime(waveforms["time"].to_numpy()[samples], utc=True),
                 "probability": (1 - 1 / np.maximum(snr, 1)).round(4),
-                "amplitude": peak_amplitudes(traces, samples, rate_hz, self.amplitude_window_s),
-                "polarity": "",
             }
         )
 

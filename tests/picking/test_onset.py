@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seisflow.picking.amplitudes import peak_amplitudes
 from seisflow.picking.characteristic import bandpassed, sta_lta, triggers
 from seisflow.picking.inference.windows import finite_runs, near_edges
 from seisflow.picking.motion import is_glitch, strongest
@@ -63,13 +62,6 @@ def test_the_strongest_are_apart_and_none_stronger_is_near(pairs: list[tuple[int
     assert (np.diff(onsets[kept]) > 20).all()
     for i in kept:
         assert strength[np.abs(onsets - onsets[i]) <= 20].max() == strength[i]
-
-
-def test_amplitudes_are_counted_from_the_level_before() -> None:
-    data = np.full((2, 1000), 1000.0, np.float32)
-    data[1, 520] = 1007.0
-    assert peak_amplitudes(data, np.array([500]), 100.0, 1.0).tolist() == [7.0]
-    assert np.isnan(peak_amplitudes(np.full_like(data, np.nan), np.array([500]), 100.0, 1.0)).all()
 
 
 @given(st.lists(st.booleans(), max_size=60))
