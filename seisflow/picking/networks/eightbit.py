@@ -1,0 +1,163 @@
+"""GPD in integers of eight bits: a quick and rough look at windows, for processors that multiply them.
+
+The first convolution is computed in float32, so that what is small beside the largest sample of a window
+keeps its digits. Activations are integers from 0 to 255, and each channel has its own unit: the largest value
+that the network gives to windows of many kinds that are made for this, and always the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from seisflow.picking.networks.gpd import FastGPD
+
+__all__ = ["EightBitGPD", "can_multiply_eight_bits", "windows_of_many_kinds"]
+
+LARGEST = 255
+LARGEST_WEIGHT = 127
+HEADROOM = 1.25
+"""How much larger activations may be than those of the windows that are made, before they are clipped."""
+N_MADE = 384
+
+
+class EightBitGPD(nn.Module):
+    """A `FastGPD` of which all but the first convolution and the last two layers are in eight bits.
+
+    Parameters
+    ----------
+    exact : FastGPD
+        Its numbers are rounded.
+    """
+
+    def __init__(self, exact: FastGPD) -> None:
+        super().__init__()
+        units = _units(exact)
+        first = exact.convs[0]
+        conv = nn.Conv2d(first.in_channels, first.out_channels, first.kernel_size, padding=first.padding)
+        conv.weight.data = first.weight.data / units[0][:, None, None, None]
+        conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
+        conv.bias.data = first.bias.data / units[0] + 0.5  # what follows cuts decimals off
+        self.first = conv
+        self.convs = [
+            _EightBit(layer.weight.data * before[:, None, None] / unit[:, None, None, None], layer.bias / unit)
+            for layer, before, unit in zip(exact.convs[1:], units[:-1], units[1:], strict=True)
+        ]
+        n_places = exact.first.in_features // len(units[-1])
+        self.dense = _EightBit(exact.first.weight.data * units[-1].repeat(n_places), exact.first.bias)
+        self.second, self.third = exact.second, exact.third
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, shape (window, class), of windows (window, component, sample)."""
+        from seisflow.picking.networks.gpd import halved
+
+        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = halved(self.first(x)).clamp_(0, LARGEST).to(torch.uint8)
+        for conv in self.convs:
+            x = halved(conv(x))
+        x = x.permute(0, 2, 3, 1).flatten(1)
+        x = self.second(self.dense(x)).relu_()
+        logits: Tensor = self.third(x)
+        return logits
+
+
+class _EightBit:
+    """A convolution of height 1, or a dense layer, and what is above zero of it.
+
+    Parameters
+    ----------
+    weight : Tensor, shape (out, in, 1, tap) or (out, in)
+        In units of the integers that come in, and of those that go out.
+    bias : Tensor, shape (out,)
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self._unit = weight.abs().flatten(1).amax(1).clamp(min=1e-20) / LARGEST_WEIGHT
+        rounded = (weight / self._unit.reshape(-1, *[1] * (weight.ndim - 1))).round().to(torch.int8)
+        self._zero = torch.zeros(len(weight), dtype=torch.int64)
+        self._bias = bias.detach().clone()
+        self._geometry: tuple[Any, ...] | None = None
+        if weight.ndim == 4:
+            self._geometry = [1, 1], [0, weight.shape[3] // 2], [1, 1], 1
+            self._packed = torch.ops.onednn.qconv_prepack(rounded, self._unit, 1.0, 0, *self._geometry)
+        else:
+            self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return integers after a convolution, float32 after a dense layer."""
+        given = x, 1.0, 0, self._packed, self._unit, self._zero, self._bias
+        if self._geometry is None:
+            result = torch.ops.onednn.qlinear_pointwise(*given, 1.0, 0, torch.float32, "relu", [], "")
+        else:
+            result = torch.ops.onednn.qconv_pointwise(
+                *given, *self._geometry, 1.0, 0, torch.uint8, "relu", [], ""
+            )
+        return torch.as_tensor(result)
+
+
+def _units(exact: FastGPD) -> list[Tensor]:
+    """Return for each convolution what 1 means in each channel of its output."""
+    from seisflow.picking.networks.gpd import halved
+
+    x = windows_of_many_kinds(exact.convs[0].in_channels, exact.n_samples)
+    x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    units = []
+    with torch.inference_mode():
+        for conv in exact.convs:
+            x = halved(conv(x)).relu_()
+            largest = x.amax((0, 2, 3))
+            units.append((HEADROOM * largest).clamp(min=1e-6 * float(largest.max()) + 1e-20) / LARGEST)
+    return [unit.clone() for unit in units]
+
+
+def windows_of_many_kinds(n_channels: int, n_samples: int) -> Tensor:
+    """Return the same windows at every call: noise of many colours, waves that begin somewhere, spikes, steps.
+
+    Parameters
+    ----------
+    n_channels, n_samples : int
+
+    Returns
+    -------
+    windows : Tensor of float32, shape (window, channel, sample)
+        Without mean, the largest sample of all channels 1.
+    """
+    chance = torch.Generator().manual_seed(0)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(shape, generator=chance)
+
+    def coloured(steepest: float) -> Tensor:
+        white = torch.randn((N_MADE, n_channels, n_samples), generator=chance)
+        frequency = torch.fft.rfftfreq(n_samples).clamp(min=1 / n_samples)
+        centre, power = uniform(0.005, 0.3, N_MADE, 1, 1), uniform(0.5, steepest, N_MADE, 1, 1)
+        gain = 1 / (1 + (frequency / centre - centre / frequency).abs() ** power)
+        noise = torch.fft.irfft(torch.fft.rfft(white) * gain, n_samples)
+        return noise / noise.abs().amax((1, 2), keepdim=True)
+
+    clock = (torch.arange(n_samples) - uniform(-0.3, 1.0, N_MADE, 2, 1) * n_samples).clamp(min=0)
+    rise, decay = uniform(0.5, 20.0, N_MADE, 2, 1), 10 ** uniform(0.5, 2.5, N_MADE, 2, 1)
+    envelopes = (1 - torch.exp(-clock / rise)) * torch.exp(-clock / decay)
+    shares = 10 ** uniform(-1.0, 1.0, N_MADE, 2, n_channels, 1)
+    strengths = 10 ** uniform(-1.0, 1.5, N_MADE, 2, 1, 1)
+    windows = coloured(4.0)
+    for which in range(2):
+        windows += coloured(3.0) * envelopes[:, which, None] * shares[:, which] * strengths[:, which]
+    every = torch.arange(0, N_MADE, 6)
+    places = torch.randint(n_samples, (len(every),), generator=chance)
+    windows[every, every % n_channels, places] += 20 * strengths[every, 0, 0, 0]
+    steps = torch.arange(3, N_MADE, 6)
+    later = torch.arange(n_samples) > uniform(0, n_samples, len(steps), 1)
+    windows[steps, steps % n_channels] += 3 * strengths[steps, 0, 0] * later
+    windows -= windows.mean(-1, keepdim=True)
+    return windows / windows.abs().amax((1, 2), keepdim=True)
+
+
+def can_multiply_eight_bits() -> bool:
+    """Whether this processor multiplies integers of eight bits at once, and exactly."""
+    supported = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    return bool(supported()) and hasattr(torch.ops.onednn, "qconv_pointwise")
