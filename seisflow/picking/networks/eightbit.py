@@ -7,6 +7,7 @@ that the network gives to windows of many kinds that are made for this, and alwa
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,19 +36,19 @@ class EightBitGPD(nn.Module):
 
     def __init__(self, exact: FastGPD) -> None:
         super().__init__()
-        units = _units(exact)
-        first = exact.convs[0]
-        conv = nn.Conv2d(first.in_channels, first.out_channels, first.kernel_size, padding=first.padding)
-        conv.weight.data = first.weight.data / units[0][:, None, None, None]
-        conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
-        conv.bias.data = first.bias.data / units[0] + 0.5  # what follows cuts decimals off
-        self.first = conv
+        convs = exact.convolutions()
+        units = _units(convs, exact.n_samples)
+        first = deepcopy(convs[0])
+        first.weight.data /= units[0][:, None, None, None]
+        assert first.bias is not None
+        first.bias.data = first.bias.data / units[0] + 0.5  # what follows cuts decimals off
+        self.first = first
         self.convs = [
-            _EightBit(layer.weight.data * before[:, None, None] / unit[:, None, None, None], layer.bias / unit)
-            for layer, before, unit in zip(exact.convs[1:], units[:-1], units[1:], strict=True)
+            _EightBit(conv.weight * before[:, None, None] / unit[:, None, None, None], _bias(conv) / unit)
+            for conv, before, unit in zip(convs[1:], units[:-1], units[1:], strict=True)
         ]
         n_places = exact.first.in_features // len(units[-1])
-        self.dense = _EightBit(exact.first.weight.data * units[-1].repeat(n_places), exact.first.bias)
+        self.dense = _EightBit(exact.first.weight * units[-1].repeat(n_places), _bias(exact.first))
         self.second, self.third = exact.second, exact.third
         self.eval().requires_grad_(False)
 
@@ -76,10 +77,11 @@ class _EightBit:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        weight = weight.detach()
         self._unit = weight.abs().flatten(1).amax(1).clamp(min=1e-20) / LARGEST_WEIGHT
         rounded = (weight / self._unit.reshape(-1, *[1] * (weight.ndim - 1))).round().to(torch.int8)
         self._zero = torch.zeros(len(weight), dtype=torch.int64)
-        self._bias = bias.detach().clone()
+        self._bias = bias.detach()
         self._geometry: tuple[Any, ...] | None = None
         if weight.ndim == 4:
             self._geometry = [1, 1], [0, weight.shape[3] // 2], [1, 1], 1
@@ -99,19 +101,24 @@ class _EightBit:
         return torch.as_tensor(result)
 
 
-def _units(exact: FastGPD) -> list[Tensor]:
+def _bias(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias
+
+
+def _units(convs: list[nn.Conv2d], n_samples: int) -> list[Tensor]:
     """Return for each convolution what 1 means in each channel of its output."""
     from seisflow.picking.networks.gpd import halved
 
-    x = windows_of_many_kinds(exact.convs[0].in_channels, exact.n_samples)
+    x = windows_of_many_kinds(convs[0].in_channels, n_samples)
     x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     units = []
-    with torch.inference_mode():
-        for conv in exact.convs:
+    with torch.no_grad():
+        for conv in convs:
             x = halved(conv(x)).relu_()
             largest = x.amax((0, 2, 3))
             units.append((HEADROOM * largest).clamp(min=1e-6 * float(largest.max()) + 1e-20) / LARGEST)
-    return [unit.clone() for unit in units]
+    return units
 
 
 def windows_of_many_kinds(n_channels: int, n_samples: int) -> Tensor:
@@ -154,7 +161,8 @@ def windows_of_many_kinds(n_channels: int, n_samples: int) -> Tensor:
     later = torch.arange(n_samples) > uniform(0, n_samples, len(steps), 1)
     windows[steps, steps % n_channels] += 3 * strengths[steps, 0, 0] * later
     windows -= windows.mean(-1, keepdim=True)
-    return windows / windows.abs().amax((1, 2), keepdim=True)
+    windows /= windows.abs().amax((1, 2), keepdim=True)
+    return windows
 
 
 def can_multiply_eight_bits() -> bool:

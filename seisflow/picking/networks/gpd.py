@@ -55,13 +55,17 @@ class FastGPD(nn.Module):
         self.n_samples = int(model.in_samples)
         self.eval().requires_grad_(False)
 
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Return its convolutions."""
+        return [conv for conv in self.convs if isinstance(conv, nn.Conv2d)]
+
     def forward(self, x: Tensor) -> Tensor:
         """Return probabilities, shape (window, class, 1), of windows (window, component, sample)."""
-        x = x.to(self.third.weight.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = halved(conv(x)).relu_()  # the maximum of what is above zero
         x = x.permute(0, 2, 3, 1).flatten(1)
-        x = self.third(self.second(self.first(x).relu_()).relu_()).float()
+        x = self.third(self.second(self.first(x).relu_()).relu_())
         probabilities = torch.sigmoid(x) if self.is_single else torch.softmax(x, -1)
         return probabilities.unsqueeze(-1)
 
