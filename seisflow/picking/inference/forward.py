@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Barrier, Lock
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Network", "Team", "device_of", "outputs"]
 
-Network = Union[Callable[["Tensor"], "Tensor"], DirectPhaseNet]
+Network: TypeAlias = "Callable[[Tensor], Tensor] | DirectPhaseNet"
 Batch = tuple[int, Callable[[NDArray[np.float32]], None]]
 """How many windows, and what writes them into an array."""
 

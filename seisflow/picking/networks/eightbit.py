@@ -20,7 +20,7 @@ __all__ = ["EightBitGPD", "can_multiply_eight_bits", "windows_of_many_kinds"]
 
 LARGEST = 255
 LARGEST_WEIGHT = 127
-HEADROOM = 1.25
+HEADROOM = 3.0
 """How much larger activations may be than those of the windows that are made, before they are clipped."""
 N_MADE = 384
 
@@ -52,18 +52,23 @@ class EightBitGPD(nn.Module):
         self.second, self.third = exact.second, exact.third
         self.eval().requires_grad_(False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits, shape (window, class), of windows (window, component, sample)."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits, shape (window, class), of windows (window, component, sample).
+
+        And whether they can be relied upon, shape (window,): in the others something was clipped, and
+        the logits may be far off.
+        """
         from seisflow.picking.networks.gpd import halved
 
         x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         x = halved(self.first(x)).clamp_(0, LARGEST).to(torch.uint8)
+        largest = [_largest(x)]
         for conv in self.convs:
             x = halved(conv(x))
+            largest.append(_largest(x))
         x = x.permute(0, 2, 3, 1).flatten(1)
         x = self.second(self.dense(x)).relu_()
-        logits: Tensor = self.third(x)
-        return logits
+        return self.third(x), torch.stack(largest).amax(0) < LARGEST
 
 
 class _EightBit:
@@ -101,6 +106,11 @@ class _EightBit:
         return torch.as_tensor(result)
 
 
+def _largest(x: Tensor) -> Tensor:
+    """Return the largest number of each window."""
+    return x.permute(0, 2, 3, 1).flatten(1).amax(1)
+
+
 def _bias(layer: nn.Conv2d | nn.Linear) -> Tensor:
     assert layer.bias is not None
     return layer.bias
@@ -122,7 +132,7 @@ def _units(convs: list[nn.Conv2d], n_samples: int) -> list[Tensor]:
 
 
 def windows_of_many_kinds(n_channels: int, n_samples: int) -> Tensor:
-    """Return the same windows at every call: noise of many colours, waves that begin somewhere, spikes, steps.
+    """Return the same windows at every call: noise of many colours, waves that begin, spikes, steps.
 
     Parameters
     ----------
@@ -143,8 +153,9 @@ def windows_of_many_kinds(n_channels: int, n_samples: int) -> Tensor:
         frequency = torch.fft.rfftfreq(n_samples).clamp(min=1 / n_samples)
         centre, power = uniform(0.005, 0.3, N_MADE, 1, 1), uniform(0.5, steepest, N_MADE, 1, 1)
         gain = 1 / (1 + (frequency / centre - centre / frequency).abs() ** power)
-        noise = torch.fft.irfft(torch.fft.rfft(white) * gain, n_samples)
-        return noise / noise.abs().amax((1, 2), keepdim=True)
+        noise: Tensor = torch.fft.irfft(torch.fft.rfft(white) * gain, n_samples)
+        noise /= noise.abs().amax((1, 2), keepdim=True)
+        return noise
 
     clock = (torch.arange(n_samples) - uniform(-0.3, 1.0, N_MADE, 2, 1) * n_samples).clamp(min=0)
     rise, decay = uniform(0.5, 20.0, N_MADE, 2, 1), 10 ** uniform(0.5, 2.5, N_MADE, 2, 1)

@@ -77,7 +77,8 @@ def _check(state: State) -> None:
         raise WeightsError("the weights do not fit the PhaseNet network: it has the layers inc and out")
     if len(outlet) != CLASSES:
         raise WeightsError(
-            f"the compiled PhaseNet has {CLASSES} classes, found weights for {len(outlet)}; run these with torch"
+            f"the compiled PhaseNet has {CLASSES} classes, found weights for {len(outlet)}; "
+            "run these with torch"
         )
     expected = dict(_shapes(inlet.shape[1], len(inlet), len(outlet)))
     found = {name: array.shape for name, array in state.items() if not name.endswith("num_batches_tracked")}

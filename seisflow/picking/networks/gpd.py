@@ -96,8 +96,9 @@ class ScreenedGPD(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return probabilities, shape (window, class, 1), of windows (window, component, sample)."""
-        seen = torch.softmax(self.screen(x), -1).unsqueeze(-1)
-        again = (seen[:, self.classes, 0] >= self.least).any(dim=1).nonzero().squeeze(1)
+        logits, reliable = self.screen(x)
+        seen = torch.softmax(logits, -1).unsqueeze(-1)
+        again = ((seen[:, self.classes, 0] >= self.least).any(dim=1) | ~reliable).nonzero().squeeze(1)
         if len(again):
             seen[again] = self.exact(x[again])
         return seen
