@@ -53,7 +53,7 @@ class NetworkPicker(Picker):
     """Where the network runs; auto takes a GPU where there is one."""
 
     threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads of the picker; None takes torch's own setting."""
+    """CPU threads of the picker; None takes torch's own setting, or OMP_NUM_THREADS, or all processors."""
 
     @property
     def resources(self) -> dict[str, float]:
@@ -172,7 +172,7 @@ class NetworkPicker(Picker):
         """Where the network runs on this machine."""
         from seisflow.picking.inference.forward import device_of
 
-        return str(device_of(self.device).type)
+        return device_of(self.device)
 
     def _placement(self) -> Placement:
         from seisflow.picking.inference.engine import Placement

@@ -184,9 +184,6 @@ def _classes(weights: Weights) -> tuple[int, ...]:
 @lru_cache(maxsize=4)
 def _network(weights: Weights, device: str) -> Callable[[Tensor], Tensor] | DirectPhaseNet:
     """Build the network of some weights once a process: compiled for the CPU where it can be."""
-    from seisflow.picking.networks.direct import DirectPhaseNet
-    from seisflow.picking.networks.phasenet import PhaseNetNetwork
-
     arguments = weights.model_args
     if arguments.get("norm", "std") not in ("std", "peak") or not {"P", "S"} <= set(
         arguments.get("phases", "NPS")
@@ -195,13 +192,17 @@ def _network(weights: Weights, device: str) -> Callable[[Tensor], Tensor] | Dire
             f"weights with norm {arguments.get('norm')!r} and phases {arguments.get('phases')!r} are not "
             "supported; allowed are norm 'std' or 'peak', and phases that hold P and S"
         )
+    n_classes = int(arguments.get("classes", 3))
+    if device == "cpu" and n_classes == 3:
+        from seisflow.picking.networks.direct import DirectPhaseNet
+
+        return DirectPhaseNet(weights.state)
+    from seisflow.picking.networks.phasenet import PhaseNetNetwork
+
     network = PhaseNetNetwork(
         in_channels=int(arguments.get("in_channels", 3)),
-        classes=int(arguments.get("classes", 3)),
+        classes=n_classes,
         filter_factor=int(arguments.get("filter_factor", 1)),
     )
     network.load_seisbench(weights.state)
-    network.eval()
-    if device == "cpu" and int(arguments.get("classes", 3)) == 3:
-        return DirectPhaseNet(network)
     return network.for_inference().to(device)
