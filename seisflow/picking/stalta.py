@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -72,7 +72,8 @@ class StaLta(Picker):
     References
     ----------
     Allen, R. V. (1978), Bull. Seismol. Soc. Am. 68, 1521-1532. Sleeman, R. & van Eck, T. (1999), Phys.
-    Earth Planet. Inter. 113, 265-275, doi:10.1016/S0031-9201(99)00007-2.
+    Earth Planet. Inter. 113, 265-275, doi:10.1016/S0031-9201(99)00007-2. Baillard, C. et al. (2014), Bull.
+    Seismol. Soc. Am. 104, 394-409, doi:10.1785/0120120347.
     """
 
     name: ClassVar[str] = "stalta"
@@ -127,6 +128,9 @@ class StaLta(Picker):
 
     s_ar_order: Annotated[int, Field(ge=1, le=20)] = 3
     """Order of the autoregressive models that refine S."""
+
+    refinement: Literal["ar", "kurtosis"] = "ar"
+    """How an onset is refined: where two autoregressive models meet, or where the kurtosis rises."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -229,7 +233,13 @@ class StaLta(Picker):
         from seisflow.picking.onset import refined
 
         samples, usable = refined(
-            band.filtered, triggers, band.rate_hz, around.before_s, around.after_s, order=around.order
+            band.filtered,
+            triggers,
+            band.rate_hz,
+            around.before_s,
+            around.after_s,
+            order=around.order,
+            refinement=self.refinement,
         )
         snr, late_snr = signal_to_noise(band.energy, samples, band.rate_hz, around.noise_s)
         usable &= (snr > self.min_snr) & ~is_glitch(band.raw, samples, band.rate_hz, GLITCH_EXCESS)
