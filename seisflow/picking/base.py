@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from seisflow.method import Method
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from seisflow.keys import Window
+    from seisflow.picking.inference.stacking import Piece
 
 __all__ = ["Picker", "pick_phases"]
 
@@ -21,6 +23,9 @@ class Picker(Method):
     """Base of every picker."""
 
     room: ClassVar[str] = "picking"
+
+    curve: ClassVar[str] = ""
+    """What the curves of P and S are called; empty where a picker has none."""
 
     @property
     @abstractmethod
@@ -35,6 +40,14 @@ class Picker(Method):
     @abstractmethod
     def pick(self, waveforms: xr.Dataset) -> pd.DataFrame:
         """Return picks: columns phase, time, probability, amplitude, polarity; the rest is filled in."""
+
+    def thresholds(self) -> dict[str, float]:
+        """Return what the curve of each phase must reach for a pick; nothing where there are no curves."""
+        return {}
+
+    def curves(self, waveforms: xr.Dataset) -> Iterator[Piece]:
+        """Yield the curves of P and S that picks are read from, piece by piece, each once."""
+        return iter(())
 
 
 def pick_phases(waveforms: xr.Dataset, picker: Picker, window: Window | None = None) -> pd.DataFrame:
