@@ -65,7 +65,7 @@ def picker(
 
     With --from and --picks the picker is fitted to a region; a table of before and after is printed.
     """
-    from seisflow.training.recipe import read_recipe
+    from seisflow.training.recipe import Recipe, read_recipe
     from seisflow.training.session import train_picker
 
     options = {
@@ -75,7 +75,7 @@ def picker(
         "device": device,
         "threads": threads,
     }
-    read = read_recipe(recipe, options)
+    read = read_recipe(recipe, options, Recipe)
     recordings = _recordings(picks, archive, layout, data, limit)
     done = train_picker(
         read,
