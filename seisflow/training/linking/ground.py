@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from seisflow.training.linking.rules import Rules
+
 __all__ = ["STEP_KM", "Ground", "sites_to_train"]
 
 STEP_KM = 1.0
@@ -31,7 +33,7 @@ class Ground(NamedTuple):
     north, east : array of float32, shape (n_station,)
         Coordinates as parts of the frame.
     node_km : array of float64, shape (2, N_NODES, N_NODES)
-        East and north of the nodes of the frame, by latitude, then longitude.
+        East and north of the nodes of the box of epicentres, by latitude, then longitude.
     travel_s : array of float64, shape (2, n_distance, n_depth)
         P and S times every `STEP_KM`.
     term_s : array of float64, shape (2, n_station)
@@ -55,17 +57,16 @@ class Ground(NamedTuple):
         stations: pd.DataFrame,
         frame: Frame,
         velocity: VelocityModel,
-        max_distance_km: float,
-        depth_km: tuple[float, float],
+        rules: Rules,
     ) -> Self:
         """Return what follows from a STATIONS table, one row a station, and a velocity model."""
         network = Network.of(stations)
         north, east = frame.normalised(stations["latitude"], stations["longitude"])
-        parts = np.linspace(0.0, 1.0, N_NODES)
+        parts = np.linspace(-rules.beyond_share, 1.0 + rules.beyond_share, N_NODES)
         nodes = network.projection.to_km(*frame.degrees(*np.meshgrid(parts, parts, indexing="ij")))
-        top = float(depth_km[0])
-        distances = STEP_KM * np.arange(int(np.ceil(max_distance_km / STEP_KM)) + 2)
-        depths = top + STEP_KM * np.arange(int(np.ceil((depth_km[1] - top) / STEP_KM)) + 2)
+        top, bottom = rules.depth_km
+        distances = STEP_KM * np.arange(int(np.ceil(rules.max_distance_km[1] / STEP_KM)) + 2)
+        depths = top + STEP_KM * np.arange(int(np.ceil((bottom - top) / STEP_KM)) + 2)
         times = TravelTimes(velocity)
         tables = [times.table(phase, network.datum_km, distances, depths) for phase in "PS"]
         terms = [network.elevation_terms_s(phase, velocity, top) for phase in "PS"]

@@ -31,6 +31,9 @@ class Rules(BaseModel):
     depth_km: tuple[Depth, Depth] = (0.0, 25.0)
     """Rule 2: depth of the hypocentre that the events of a sequence share; the epicentre is anywhere."""
 
+    beyond_share: Annotated[float, Field(ge=0, le=5)] = 0.0
+    """How far beyond the box around the stations epicentres lie, as a part of its height and width."""
+
     moved_share: Share = 0.1
     """Rule 3: part of the events that get a hypocentre of their own."""
 

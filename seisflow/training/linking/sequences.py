@@ -203,7 +203,7 @@ def _false_picks(
 
 @njit(cache=True, nogil=True)
 def _hypocentre(rules: _Numbers, ground: Ground) -> tuple[float, float, float]:
-    """Return east, north and depth, km, of a point at random in the frame."""
+    """Return east, north and depth, km, of a point at random in the box of epicentres."""
     nodes = ground.node_km
     u = np.random.random() * (nodes.shape[1] - 1)
     v = np.random.random() * (nodes.shape[2] - 1)
