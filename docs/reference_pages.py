@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seisflow.method import available, rooms
+from seisflow.method import allowed_values, available, default_of, rooms
 from seisflow.tables import SCHEMAS
 
 if TYPE_CHECKING:
@@ -59,23 +59,19 @@ def method_section(name: str, method: type[Method]) -> str:
     properties = method.model_json_schema()["properties"] if method.model_fields else {}
     rows = []
     for key, field in method.model_fields.items():
-        default = "needed" if field.is_required() else repr(field.get_default(call_default_factory=True))
         effect = "no" if key in method.neutral else ""
-        rows.append((f"`{key}`", f"`{default}`", allowed(properties[key]), effect, field.description or ""))
+        rows.append(
+            (
+                f"`{key}`",
+                f"`{default_of(field)}`",
+                allowed_values(properties[key]),
+                effect,
+                field.description or "",
+            )
+        )
     table = grid(("parameter", "default", "allowed", "enters the result", "meaning"), rows)
     parameters = table if rows else "It has no parameters.\n"
     return f"## {name}\n\n{about}\n\n{parameters}"
-
-
-def allowed(field: dict[str, object]) -> str:
-    """Return the constraints of a parameter, from its JSON schema."""
-    options = field.get("anyOf", [field])
-    signs = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
-    found = []
-    for option in options:  # type: ignore[attr-defined]
-        found += [f"{sign}{option[key]:g}" for key, sign in signs.items() if key in option]
-        found += [f"`{value}`" for value in option.get("enum", [])]
-    return ", ".join(found)
 
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from seisflow.errors import SeisflowError
+from seisflow.plain_commands import plain
 from seisflow.training.command import train
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(plain)
 app.add_typer(train, name="train")
 
 WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
@@ -36,11 +38,6 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="BLOCK.KEY=VALUE", help="Replace a setting.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON at the end.")]
-Picks = Annotated[
-    Path, typer.Option("--picks", help="PICKS table: Parquet, or CSV network,station,phase,time.")
-]
-StationsFile = Annotated[Path, typer.Option("--stations", help="StationXML file or folder, or CSV.")]
-VelocityFile = Annotated[Path, typer.Option("--velocity", help="CSV with depth_km, vp, vs.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the resulting tables.")]
 
 
@@ -317,64 +314,14 @@ def export(
 
 
 @app.command()
-def methods(room: Annotated[str | None, typer.Argument(help="One room only, e.g. picking.")] = None) -> None:
-    """List the methods there are, with their parameters and defaults."""
+def methods(
+    room: Annotated[str | None, typer.Argument(help="One room only, e.g. picking.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One method only, e.g. phasenet.")] = None,
+) -> None:
+    """List the methods there are, with their parameters, defaults and what is allowed."""
     from seisflow.method import describe, rooms
 
-    for name in [room] if room else rooms():
-        typer.echo(describe(name))
-
-
-@app.command()
-def pick(
-    files: Annotated[list[Path], typer.Argument(help="Waveform files of any stations.")],
-    out: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
-    picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "bundled",
-    inventory: Annotated[
-        Path | None, typer.Option(help="StationXML file or folder: amplitudes in m/s.")
-    ] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
-) -> None:
-    """Pick phases in plain waveform files. Status 1 if some could not be read, picked or restored to m/s."""
-    from seisflow.plain import pick_files
-
-    n_picks, problems = pick_files(files, out, picker, settings or [], inventory)
-    for problem in problems:
-        typer.secho(problem, fg="yellow", err=True)
-    typer.echo(f"{n_picks} picks in {out}")
-    raise typer.Exit(1 if problems else 0)
-
-
-@app.command()
-def associate(
-    picks: Picks,
-    stations: StationsFile,
-    velocity: VelocityFile,
-    out: OutFolder,
-    associator: Annotated[str, typer.Option(help="See: seisflow methods association.")] = "pyocto",
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
-) -> None:
-    """Associate a table of picks into events."""
-    from seisflow.plain import associate_files
-
-    typer.echo(associate_files(picks, stations, velocity, out, associator, settings or []))
-
-
-@app.command()
-def locate(
-    catalog: Annotated[
-        Path, typer.Option("--catalog", help="Folder with events, assignments and picks tables.")
-    ],
-    stations: StationsFile,
-    velocity: VelocityFile,
-    out: OutFolder,
-    locator: Annotated[str, typer.Option(help="See: seisflow methods location.")] = "nonlinear",
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
-) -> None:
-    """Locate the events of a folder of tables."""
-    from seisflow.plain import locate_files
-
-    typer.echo(locate_files(catalog, stations, velocity, out, locator, settings or []))
+    typer.echo("\n\n".join(describe(each, name) for each in ([room] if room else rooms())))
 
 
 def _load(path: Path, settings: list[str] | None) -> Workflow:

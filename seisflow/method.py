@@ -10,17 +10,31 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import json
 import pkgutil
+import re
+import textwrap
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from seisflow.errors import WorkflowError
 
-__all__ = ["Method", "available", "build", "describe", "explain", "lookup", "rooms"]
+__all__ = [
+    "Method",
+    "allowed_values",
+    "available",
+    "build",
+    "default_of",
+    "describe",
+    "explain",
+    "lookup",
+    "rooms",
+]
 
 
 class Method(BaseModel):
@@ -163,21 +177,67 @@ def rooms() -> list[str]:
     return ["archive", "picking", "picking.polarity", "association", "location", "export", "deploy"]
 
 
-def describe(room: str) -> str:
-    """Return the methods of a room as text: each parameter with type, default and meaning.
+def describe(room: str, name: str | None = None) -> str:
+    """Return the methods of a room as text: each parameter with default, what is allowed, and meaning.
+
+    Parameters
+    ----------
+    room : str
+    name : str, optional
+        One method only; then its whole description, not the first line alone.
 
     Raises
     ------
     WorkflowError
-        If there is no such room.
+        If there is no such room or method.
     """
     if room not in rooms():
         raise WorkflowError(f"unknown room '{room}'; allowed are {', '.join(rooms())}")
+    if name is not None:
+        method = lookup(room, name, room)
+        about = inspect.cleandoc(method.__doc__ or "")
+        return "\n".join([f"{room}: {name}", "", _indented(about), "", *_parameters(method)])
     lines = [f"{room}:"]
-    for name, method in available(room).items():
-        about = (method.__doc__ or "").strip().splitlines()
-        lines.append(f"  {name}  {about[0] if about else ''}")
-        for key, field in method.model_fields.items():
-            default = "needed" if field.is_required() else repr(field.get_default(call_default_factory=True))
-            lines.append(f"    {key} = {default}  {' '.join((field.description or '').split())}".rstrip())
+    for known, method in available(room).items():
+        about = inspect.cleandoc(method.__doc__ or "").partition("\n")[0]
+        lines += ["", f"  {known}  {about}", *_parameters(method)]
     return "\n".join(lines)
+
+
+def allowed_values(schema: Mapping[str, Any]) -> str:
+    """Return what a parameter may be, from its JSON schema: limits, and names to choose from."""
+    signs = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
+    found = []
+    for option in schema.get("anyOf", [schema]):
+        found += [f"{sign}{option[key]:g}" for key, sign in signs.items() if key in option]
+        found += [f"{value}" for value in option.get("enum", [])]
+    return ", ".join(found)
+
+
+def default_of(field: FieldInfo) -> str:
+    """Return the default of a parameter as it is written in a workflow file, or that it is needed."""
+    if field.is_required():
+        return "(needed)"
+    default = field.get_default(call_default_factory=True)
+    return default if isinstance(default, str) and default else json.dumps(default, default=str)
+
+
+def _parameters(method: type[Method]) -> list[str]:
+    """Return each parameter as a line with its default and what is allowed, and its meaning below."""
+    schemas = method.model_json_schema()["properties"] if method.model_fields else {}
+    lines = []
+    for key, field in method.model_fields.items():
+        allowed = allowed_values(schemas[key])
+        notes = [f"[{allowed}]"] if allowed else []
+        notes += ["(no effect on the result)"] if key in method.neutral else []
+        lines.append("  ".join([f"    {key} = {default_of(field)}", *notes]))
+        lines.append(_indented(" ".join((field.description or "").split()), 8))
+    return lines
+
+
+def _indented(text: str, by: int = 4) -> str:
+    """Return paragraphs wrapped to the width of a page; the head of a section goes before its text."""
+    pad = " " * by
+    text = re.sub(r"^(\w+)\n-{3,}\n", r"\1: ", text, flags=re.MULTILINE)
+    parts = (" ".join(part.split()) for part in text.split("\n\n"))
+    return "\n\n".join(textwrap.fill(part, 100, initial_indent=pad, subsequent_indent=pad) for part in parts)

@@ -15,7 +15,7 @@ from seisflow.association import Associator, associate_picks
 from seisflow.earth import VelocityModel
 from seisflow.errors import ArchiveError, WaveformError, WorkflowError
 from seisflow.export import export_catalog
-from seisflow.keys import Period, StationDay
+from seisflow.keys import Period, StationDay, Window
 from seisflow.location import Locator, locate_events
 from seisflow.method import build
 from seisflow.picking import Motion, Picker, pick_phases
@@ -39,10 +39,27 @@ def pick_files(
     picker: str,
     settings: Sequence[str],
     inventory: Path | None = None,
+    figure: Path | None = None,
+    span: Window | None = None,
 ) -> tuple[int, list[str]]:
     """Pick phases in waveform files, station-day by station-day.
 
-    With the StationXML file or folder `inventory` amplitudes are in m/s where it has the full response.
+    Parameters
+    ----------
+    files : sequence of Path
+    out : Path
+        Table of picks to write, CSV or Parquet.
+    picker : str
+        Name of a method.
+    settings : sequence of str
+        Its parameters as ``key=value``.
+    inventory : Path, optional
+        StationXML file or folder: amplitudes are in m/s where it has the full response.
+    figure : Path, optional
+        Figure of a station-day to write; of several, the names of the station and the day go before
+        the suffix.
+    span : Window, optional
+        What the figure shows in full.
 
     Returns
     -------
@@ -54,14 +71,25 @@ def pick_files(
     ------
     ArchiveError
         If no waveforms can be read from the files.
+    WorkflowError
+        If a setting, or the form of the figure, is not known, or nothing lies in the span.
     """
+    if figure is not None:
+        _check_form(figure)
+    elif span is not None:
+        raise WorkflowError("a span (--from, --to) says what a figure shows; they need --figure")
     method = cast(Picker, _method("picking", picker, settings))
     preparation = Preparation(sampling_rate_hz=method.sampling_rate_hz)
     polarity = FirstSwing()
     amplitudes = Amplitudes(remove_response="none" if inventory is None else "velocity")
     stations, problems = _read(files)
+    units = list(_station_days(stations))
+    if span is not None and not any(key.window.intersection(span) for key, _ in units):
+        raise WorkflowError(
+            f"the files hold nothing in {span}; they hold {', '.join(str(k) for k, _ in units[:5])}"
+        )
     found = []
-    for key, channels in _station_days(stations):
+    for key, channels in units:
         reach_s = method.amplitude_margin_s + amplitudes.margin_s
         wide = key.window.widened(max(method.margin_s, polarity.margin_s, reach_s))
         try:
@@ -69,6 +97,9 @@ def pick_files(
             waveforms = prepare_waveforms(channels, preparation, wide, site)
             motion = None if inventory is None else _motion(waveforms, inventory, amplitudes, problems)
             found.append(pick_phases(waveforms, method, key.window, polarity, motion))
+            if figure is not None:
+                path = figure if len(units) == 1 else figure.with_stem(f"{figure.stem}.{_file_name(key)}")
+                _draw(waveforms, found[-1], method, key.window, span, path)
         except WaveformError as error:
             problems.append(f"{key}: {error}")
     picks = concatenate(found, PICKS).sort_values(["time", "pick_id"], ignore_index=True)
@@ -160,6 +191,41 @@ def _nowhere(network: str, station: str) -> Mapping[str, Any]:
     """Return a site without coordinates: picking needs none."""
     place = dict.fromkeys(("latitude", "longitude", "elevation_m"), float("nan"))
     return {"network": network, "station": station, "location": "", **place}
+
+
+def _check_form(figure: Path) -> None:
+    """Refuse a form of figure before anything is computed."""
+    from matplotlib.figure import Figure
+
+    forms = Figure().canvas.get_supported_filetypes()
+    if figure.suffix.removeprefix(".").lower() not in forms:
+        raise WorkflowError(f"--figure {figure}: unknown form; allowed are {', '.join(sorted(forms))}")
+
+
+def _file_name(key: StationDay) -> str:
+    """Return what a station-day is called in the names of files: no separators from outside."""
+    return "".join(
+        letter if letter.isalnum() or letter in ".-" else "_" for letter in str(key).partition("T")[0]
+    )
+
+
+def _draw(
+    waveforms: xr.Dataset,
+    picks: pd.DataFrame,
+    picker: Picker,
+    window: Window,
+    span: Window | None,
+    path: Path,
+) -> None:
+    """Write the figure of a station-day; a span that it does not touch is not asked of it."""
+    from seisflow.report.figure_day import draw_day
+    from seisflow.report.style import figure_style
+
+    shown = span.intersection(window) if span is not None else None
+    with figure_style():
+        figure = draw_day(waveforms, picks, picker, window, [shown] if shown else None)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=220)
 
 
 def _write(picks: pd.DataFrame, out: Path) -> None:

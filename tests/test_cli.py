@@ -101,6 +101,11 @@ def test_check_and_methods(finished: Path) -> None:
     assert "phasenet" in listed
     assert "separation_s = 0.5" in listed
     assert "Smallest probability of a P pick" in listed
+    assert "device = auto  [auto, cpu, cuda]  (no effect on the result)" in listed
+    one = seisflow("methods", "picking", "phasenet").stdout
+    assert "stalta" not in one
+    assert "p_threshold = null  [> 0, < 1]" in one
+    assert "References: Zhu" in one
 
 
 @pytest.mark.parametrize(
@@ -108,6 +113,7 @@ def test_check_and_methods(finished: Path) -> None:
     [
         (["run", "absent.yaml"], "absent.yaml: can not be read"),
         (["methods", "kitchen"], "unknown room 'kitchen'"),
+        (["methods", "picking", "phasenett"], "unknown method 'phasenett'"),
         (["pick", "absent.mseed", "--out", "x.csv"], "absent.mseed"),
     ],
 )

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from seisflow.cli import app
 from seisflow.workflow import load_workflow
@@ -32,8 +33,7 @@ def test_the_readme_shows_a_workflow() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_exists(page: Path) -> None:
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
-    commands |= {group.name for group in app.registered_groups}
+    commands = set(typer.main.get_command(app).commands)
     text = page.read_text()
     code = "\n".join(re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"`[^`\n]+`", text))
     shown = set(re.findall(r"^`?(?:\.venv/bin/)?seisflow ([a-z]+)\b", code, re.MULTILINE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from seisflow.keys import Window
+    from seisflow.picking.inference.stacking import Piece
     from seisflow.picking.polarity.base import PolarityReader
 
 __all__ = ["Picker", "pick_phases"]
@@ -25,6 +27,9 @@ class Picker(Method):
     """Base of every picker."""
 
     room: ClassVar[str] = "picking"
+
+    curve: ClassVar[str] = ""
+    """What the curves of P and S are called; empty where a picker has none."""
 
     amplitude_window_s: Annotated[float, Field(gt=0, le=30.0)] = 3.0
     """Seconds after the onset in which the amplitude is measured."""
@@ -50,6 +55,14 @@ class Picker(Method):
 
         The rest is filled in.
         """
+
+    def thresholds(self) -> dict[str, float]:
+        """Return what the curve of each phase must reach for a pick; nothing where there are no curves."""
+        return {}
+
+    def curves(self, waveforms: xr.Dataset) -> Iterator[Piece]:
+        """Yield the curves of P and S that picks are read from, piece by piece, each once."""
+        return iter(())
 
 
 def pick_phases(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from seisflow.picking.inference.engine import ContinuousModel
     from seisflow.picking.inference.stacking import Piece
     from seisflow.picking.inference.triggers import PeakFinder
-    from seisflow.picking.weightfile import WeightFile
     from seisflow.picking.weights import Weights
+    from seisflow.weightfile import WeightFile
 
 __all__ = ["COMPONENTS", "Bundled", "bundled_weights"]
 
@@ -115,6 +115,6 @@ def bundled_weights(name_or_path: str) -> WeightFile:
 def _read(path: Path, changed_ns: int) -> WeightFile:
     """Read a file of weights; when it changed, anew."""
     from seisflow.picking.networks.bundled import KIND
-    from seisflow.picking.weightfile import read_weight_file
+    from seisflow.weightfile import read_weight_file
 
     return read_weight_file(path, KIND)

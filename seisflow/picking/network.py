@@ -35,25 +35,26 @@ class NetworkPicker(Picker):
     """Base of the pickers that run a network over waveforms."""
 
     neutral: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "threads"})
+    curve: ClassVar[str] = "probability"
     cpu_batch_size: ClassVar[int] = 64
 
     weights: str = "original"
     """SeisBench name, or path of a file in its format: original.pt.v1 with original.json.v1 beside it."""
 
     p_threshold: Probability | None = None
-    """Smallest probability of a P pick; its meaning belongs to the weights. None takes theirs."""
+    """Smallest probability of a P pick; by default that of the weights, to which its meaning belongs."""
 
     s_threshold: Probability | None = None
-    """Smallest probability of an S pick; its meaning belongs to the weights. None takes theirs."""
+    """Smallest probability of an S pick; by default that of the weights, to which its meaning belongs."""
 
     batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Windows in one call of the network; None takes what fits the caches of a CPU, and 1,024 on a GPU."""
+    """Windows in one call of the network; by default what fits the caches of a CPU, and 1,024 on a GPU."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the network runs; auto takes a GPU where there is one."""
 
     threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads of the picker; None takes torch's own setting, or OMP_NUM_THREADS, or all processors."""
+    """CPU threads of the picker; by default torch's own setting, or OMP_NUM_THREADS, or all processors."""
 
     @property
     def resources(self) -> dict[str, float]:
@@ -119,13 +120,11 @@ class NetworkPicker(Picker):
         """
         from seisflow.picking.inference.triggers import Onsets
 
-        self._check_rate(waveforms)
         finders = [self._finder(threshold) for threshold in self.thresholds().values()]
         found: list[list[Onsets]] = [[] for _ in finders]
-        if waveforms.sizes["time"]:
-            for piece in self._pieces(waveforms):
-                for finder, curve, parts in zip(finders, piece.curves, found, strict=True):
-                    parts.append(finder.feed(curve, piece))
+        for piece in self.curves(waveforms):
+            for finder, curve, parts in zip(finders, piece.curves, found, strict=True):
+                parts.append(finder.feed(curve, piece))
         return {phase: Onsets.joined(parts) for phase, parts in zip("PS", found, strict=True)}
 
     def probabilities(self, waveforms: xr.Dataset) -> dict[str, NDArray[np.float32]]:
@@ -135,13 +134,23 @@ class NetworkPicker(Picker):
         """
         import numpy as np
 
-        self._check_rate(waveforms)
         curves = np.zeros((2, waveforms.sizes["time"]), np.float32)
-        if waveforms.sizes["time"]:
-            for piece in self._pieces(waveforms):
-                stop = piece.first + piece.step * piece.curves.shape[1]
-                curves[:, piece.first : stop : piece.step] = piece.curves
+        for piece in self.curves(waveforms):
+            stop = piece.first + piece.step * piece.curves.shape[1]
+            curves[:, piece.first : stop : piece.step] = piece.curves
         return dict(zip("PS", curves, strict=True))
+
+    def curves(self, waveforms: xr.Dataset) -> Iterator[Piece]:
+        """Yield the probabilities of P and S, piece by piece; a batch is all that is in memory.
+
+        Raises
+        ------
+        WaveformError
+            If the sampling rate is not that of the weights.
+        """
+        self._check_rate(waveforms)
+        if waveforms.sizes["time"]:
+            yield from self._pieces(waveforms)
 
     def _check_rate(self, waveforms: xr.Dataset) -> None:
         rate_hz = float(waveforms.attrs["sampling_rate_hz"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from seisflow.picking.inference.stacking import Piece
     from seisflow.picking.motion import Band
 
 __all__ = ["StaLta"]
@@ -77,6 +79,7 @@ class StaLta(Picker):
     """
 
     name: ClassVar[str] = "stalta"
+    curve: ClassVar[str] = "STA/LTA"
 
     p_low_hz: Frequency = 2.0
     """Lower corner of the band in which P is looked for, Hz."""
@@ -169,17 +172,10 @@ class StaLta(Picker):
         import numpy as np
         import pandas as pd
 
-        from seisflow.picking.segments import without_flat_runs
-
         rate_hz = float(waveforms.attrs["sampling_rate_hz"])
-        n_flat = max(round(FLAT_S * rate_hz), 2)
-        raw = waveforms["waveform"].to_numpy().astype(np.float32, copy=False)
-        traces = np.empty_like(raw)
-        for i, trace in enumerate(raw):
-            traces[i] = without_flat_runs(trace, n_flat)
-        upright = waveforms["component"].to_numpy() == "Z"
-        present = np.isfinite(traces).any(axis=1)
-        phases = self._onsets(traces[upright & present], traces[~upright & present], rate_hz)
+        traces = _living(waveforms, rate_hz)
+        vertical, horizontals = _apart(traces, waveforms)
+        phases = self._onsets(vertical, horizontals, rate_hz)
         samples = np.concatenate([onsets.samples for onsets in phases.values()])
         snr = np.concatenate([onsets.snr for onsets in phases.values()])
         return pd.DataFrame(
@@ -189,6 +185,23 @@ class StaLta(Picker):
                 "probability": (1 - 1 / np.maximum(snr, 1)).round(4),
             }
         )
+
+    def thresholds(self) -> dict[str, float]:
+        """Return the ratios at which the vertical and the horizontals trigger."""
+        return {"P": self.p_threshold, "S": self.s_threshold}
+
+    def curves(self, waveforms: xr.Dataset) -> Iterator[Piece]:
+        """Yield the ratios of the vertical, for P, and of the horizontals, for S, in one piece."""
+        import numpy as np
+
+        from seisflow.picking.inference.stacking import Piece
+        from seisflow.picking.motion import Band
+
+        rate_hz = float(waveforms.attrs["sampling_rate_hz"])
+        vertical, horizontals = _apart(_living(waveforms, rate_hz), waveforms)
+        up = Band.of(vertical, rate_hz, self.p_low_hz, self.p_high_hz)
+        across = Band.of(horizontals, rate_hz, self.s_low_hz, self.s_high_hz)
+        yield Piece(0, 1, np.stack([self._ratio(up), self._ratio(across)]), True)
 
     def _onsets(
         self, vertical: NDArray[np.float32], horizontals: NDArray[np.float32], rate_hz: float
@@ -216,9 +229,14 @@ class StaLta(Picker):
         return {"P": self._separate(p, rate_hz), "S": self._separate(s, rate_hz)}
 
     def _triggers(self, band: Band, on: float) -> NDArray[np.int64]:
-        from seisflow.picking.characteristic import sta_lta, triggers
+        from seisflow.picking.characteristic import triggers
 
-        return triggers(sta_lta(band.energy, band.rate_hz, self.sta_s, self.lta_s, self.warm_s), on, self.off)
+        return triggers(self._ratio(band), on, self.off)
+
+    def _ratio(self, band: Band) -> NDArray[np.float32]:
+        from seisflow.picking.characteristic import sta_lta
+
+        return sta_lta(band.energy, band.rate_hz, self.sta_s, self.lta_s, self.warm_s)
 
     def _lasting(self, band: Band, triggers: NDArray[np.int64], around: _Around) -> _Onsets:
         """Return refined onsets of motion that still stands out of the noise after 0.6 s."""
@@ -291,6 +309,30 @@ class StaLta(Picker):
         from seisflow.picking.motion import strongest
 
         return onsets.where(strongest(onsets.samples, onsets.snr, round(self.separation_s * rate_hz)))
+
+
+def _living(waveforms: xr.Dataset, rate_hz: float) -> NDArray[np.float32]:
+    """Return the traces, missing where a channel is dead."""
+    import numpy as np
+
+    from seisflow.picking.segments import without_flat_runs
+
+    raw = waveforms["waveform"].to_numpy().astype(np.float32, copy=False)
+    traces = np.empty_like(raw)
+    for i, trace in enumerate(raw):
+        traces[i] = without_flat_runs(trace, max(round(FLAT_S * rate_hz), 2))
+    return traces
+
+
+def _apart(
+    traces: NDArray[np.float32], waveforms: xr.Dataset
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the vertical and the horizontals, those without a sample left out."""
+    import numpy as np
+
+    upright = waveforms["component"].to_numpy() == "Z"
+    present = np.isfinite(traces).any(axis=1)
+    return traces[upright & present], traces[~upright & present]
 
 
 def _nothing() -> _Onsets:

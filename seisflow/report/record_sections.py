@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from seisflow.keys import as_time
 from seisflow.report.inputs import SectionTrace
-from seisflow.report.style import INK, MUTED, PHASE_COLOURS, clean_label
+from seisflow.report.style import INK, MUTED, PHASE_COLOURS, TRACE, clean_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def _draw_trace(
     samples = samples - np.nanmedian(samples)
     largest = float(np.nanmax(np.abs(samples))) or 1.0
     x, y = _thinned(time_s[shown], samples / largest)
-    axes.plot(x, row - 0.72 * y, color="#33414e", linewidth=0.55, zorder=3)
+    axes.plot(x, row - 0.72 * y, color=TRACE, linewidth=0.55, zorder=3)
 
 
 def _thinned(time_s: NDArray[Any], samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -14,9 +14,12 @@ from matplotlib.figure import Figure
 
 __all__ = [
     "DEPTH_COLOURS",
+    "GAP",
+    "GRID",
     "INK",
     "MUTED",
     "PHASE_COLOURS",
+    "TRACE",
     "clean_label",
     "figure_style",
     "to_svg",
@@ -27,6 +30,8 @@ MUTED = "#5b6977"
 GRID = "#e3e8ed"
 BAR = "#54738f"
 ACCENT = "#c2410c"
+GAP = "#dfe3e8"
+TRACE = "#33414e"
 PHASE_COLOURS = {"P": "#0072b2", "S": "#d55e00"}
 """Blue and vermilion of Okabe and Ito: told apart by every kind of colour vision."""
 

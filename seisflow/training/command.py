@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-train = typer.Typer(help="Train the bundled picker, or fit it to a region.", no_args_is_help=True)
-
-
-@train.callback()
-def _train() -> None:
-    """Train the bundled picker, or fit it to a region."""
+train = typer.Typer(help="Train a picker, or PhaseLink for a network.", no_args_is_help=True)
 
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for checkpoint, curves and weights.")]
@@ -65,7 +62,7 @@ def picker(
 
     With --from and --picks the picker is fitted to a region; a table of before and after is printed.
     """
-    from seisflow.training.recipe import read_recipe
+    from seisflow.training.recipe import Recipe, read_recipe
     from seisflow.training.session import train_picker
 
     options = {
@@ -75,18 +72,19 @@ def picker(
         "device": device,
         "threads": threads,
     }
-    read = read_recipe(recipe, options)
+    read = read_recipe(recipe, options, Recipe)
     recordings = _recordings(picks, archive, layout, data, limit)
-    done = train_picker(
-        read,
-        out,
-        begin_with=begin_with,
-        recordings=recordings,
-        held_out=held_out,
-        seconds=seconds,
-        resume=resume,
-        show=lambda row: _show(row, read.steps),
-    )
+    with _resumable():
+        done = train_picker(
+            read,
+            out,
+            begin_with=begin_with,
+            recordings=recordings,
+            held_out=held_out,
+            seconds=seconds,
+            resume=resume,
+            show=lambda row: _show(row, read.steps),
+        )
     if done.table is not None:
         typer.echo(done.table.to_string(index=False))
     if done.weights is None:
@@ -135,4 +133,67 @@ def _show(row: dict[str, float], steps: int) -> None:
     typer.echo(
         f"step {row['step']:.0f}/{steps}  loss {row['loss']:.3f}  held out {row['validation_loss']:.3f}  "
         f"F1 at 0.5 s: P {row['f1_p_0.5s']:.3f} S {row['f1_s_0.5s']:.3f}  {left_min:.0f} min left"
+    )
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """End with a word, and status 130, when a training is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.secho("seisflow: interrupted; go on with --resume", fg="yellow", err=True)
+        raise typer.Exit(130) from None
+
+
+@train.command("phaselink")
+def phaselink(
+    stations: Annotated[Path, typer.Option("--stations", help="StationXML file or folder, or CSV.")],
+    velocity: Annotated[Path, typer.Option("--velocity", help="CSV with depth_km, vp, vs.")],
+    out: Out,
+    recipe: RecipeFile = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    learning_rate: LearningRate = None,
+    device: Device = None,
+    threads: Threads = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so long, to be resumed.")] = None,
+    resume: Resume = False,
+    begin_with: Annotated[Path | None, typer.Option("--from", help="Weights to begin with.")] = None,
+) -> None:
+    """Train PhaseLink for the stations of a network, on sequences made with its velocity model."""
+    from seisflow.archive import read_stations
+    from seisflow.earth import VelocityModel
+    from seisflow.training.linking.recipe import LinkRecipe
+    from seisflow.training.linking.session import train_linker
+    from seisflow.training.recipe import read_recipe
+
+    options = {"steps": steps, "seed": seed, "learning_rate": learning_rate}
+    read = read_recipe(recipe, options | {"device": device, "threads": threads}, LinkRecipe)
+    with _resumable():
+        done = train_linker(
+            read,
+            read_stations(str(stations)),
+            VelocityModel.read(velocity),
+            out,
+            begin_with=begin_with,
+            seconds=None if minutes is None else 60.0 * minutes,
+            resume=resume,
+            show=lambda row: _show_links(row, read.steps),
+        )
+    if done.step < read.steps:
+        typer.echo(f"stopped at step {done.step} of {read.steps}; go on with --resume")
+    typer.echo(
+        f"weights: {done.weights}\n"
+        f"use them: seisflow associate ... --associator phaselink --set weights={done.weights}"
+    )
+
+
+def _show_links(row: dict[str, float], steps: int) -> None:
+    """Print a line of the curves."""
+    left_min = (steps - row["step"]) * row["seconds_per_step"] / 60
+    typer.echo(
+        f"step {row['step']:.0f}/{steps}  loss {row['loss']:.4f}  held out {row['validation_loss']:.4f}  "
+        f"links: precision {row['precision']:.3f} recall {row['recall']:.3f} F1 {row['f1']:.3f}  "
+        f"{left_min:.0f} min left"
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seisflow.errors import WorkflowError
 from seisflow.method import explain
 
-__all__ = ["Recipe", "read_recipe"]
+__all__ = ["BaseRecipe", "Recipe", "read_recipe"]
 
 Positive = Annotated[int, Field(ge=1)]
 
 
-class Recipe(BaseModel):
-    """Parameters of a training."""
+class BaseRecipe(BaseModel):
+    """Parameters that every training has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     neutral: ClassVar[frozenset[str]] = frozenset({"device", "threads", "report_every", "n_validation"})
@@ -45,24 +46,6 @@ class Recipe(BaseModel):
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.998
     """The weights kept are a running mean of those of the steps; this part of it stays in a step."""
 
-    widths: tuple[Positive, Positive, Positive] = (24, 40, 80)
-    """Channels of the network at 25, 6.25 and 1.56 Hz."""
-
-    n_deep: Positive = 3
-    """Blocks of the network at 1.56 Hz."""
-
-    shard_size: Positive = 192
-    """Earthquakes, and pieces of noise, simulated at a time."""
-
-    n_shards: Positive = 12
-    """Shards that examples are mixed of."""
-
-    steps_per_shard: Positive = 12
-    """After so many steps the oldest shard is replaced by a new one."""
-
-    real_part: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Part of the examples taken from real records, where there are some."""
-
     n_validation: Positive = 1024
     """Simulated examples, never trained on, that curves and calibration are measured with."""
 
@@ -83,13 +66,45 @@ class Recipe(BaseModel):
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.device
 
+    def learning_rate_of(self, step: int) -> float:
+        """Return the learning rate of a step: a rise, then half a cosine down to zero."""
+        if step < self.warm_up:
+            return self.learning_rate * (step + 1) / self.warm_up
+        part = (step - self.warm_up) / max(self.steps - self.warm_up, 1)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
+
     def fingerprint(self) -> str:
         """Return a hash of what decides the weights."""
         text = json.dumps(self.model_dump(mode="json", exclude=set(self.neutral)), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def read_recipe(path: Path | None, options: dict[str, Any]) -> Recipe:
+class Recipe(BaseRecipe):
+    """Parameters of the training of a picker."""
+
+    widths: tuple[Positive, Positive, Positive] = (24, 40, 80)
+    """Channels of the network at 25, 6.25 and 1.56 Hz."""
+
+    n_deep: Positive = 3
+    """Blocks of the network at 1.56 Hz."""
+
+    shard_size: Positive = 192
+    """Earthquakes, and pieces of noise, simulated at a time."""
+
+    n_shards: Positive = 12
+    """Shards that examples are mixed of."""
+
+    steps_per_shard: Positive = 12
+    """After so many steps the oldest shard is replaced by a new one."""
+
+    real_part: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Part of the examples taken from real records, where there are some."""
+
+
+Kind = TypeVar("Kind", bound=BaseRecipe)
+
+
+def read_recipe(path: Path | None, options: dict[str, Any], kind: type[Kind]) -> Kind:
     """Return the recipe of a YAML file, with options put over it.
 
     Raises
@@ -107,6 +122,6 @@ def read_recipe(path: Path | None, options: dict[str, Any]) -> Recipe:
             raise WorkflowError(f"{path}: a recipe is a list of 'key: value', found {type(found).__name__}")
     found |= {key: value for key, value in options.items() if value is not None}
     try:
-        return Recipe.model_validate(found)
+        return kind.model_validate(found)
     except ValidationError as error:
-        raise WorkflowError(explain(error, Recipe, str(path or "recipe"))) from error
+        raise WorkflowError(explain(error, kind, str(path or "recipe"))) from error

@@ -9,9 +9,9 @@ import torch
 
 import seisflow
 from seisflow.picking.networks.bundled import KIND, BundledNetwork
-from seisflow.picking.weightfile import write_weight_file
 from seisflow.training.trainer import loss_of
 from seisflow.training.validation import Validation
+from seisflow.weightfile import write_weight_file
 
 __all__ = ["calibrate", "write_network"]
 

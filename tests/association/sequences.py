@@ -49,16 +49,19 @@ def made_sequence(
     missing_share: float = 0.3,
     centre: tuple[float, float] = (45.0, 10.0),
     start: pd.Timestamp = START,
+    network_seed: int | None = None,
 ) -> Sequence:
     """Return picks of events at random in a square network on a layered crust, false picks among them.
 
-    Picks fade out beyond a distance that differs from event to event, and are missing at random.
+    Picks fade out beyond a distance that differs from event to event, and are missing at random. With
+    `network_seed` all seeds have the same stations.
     """
     rng = np.random.default_rng(seed)
+    sites = rng if network_seed is None else np.random.default_rng(network_seed)
     projection = Projection(*centre)
-    x, y = rng.uniform(-0.5, 0.5, (2, n_stations)) * size_km
+    x, y = sites.uniform(-0.5, 0.5, (2, n_stations)) * size_km
     latitude, longitude = projection.to_degrees(x, y)
-    elevation_m = rng.uniform(0.0, 1500.0, n_stations)
+    elevation_m = sites.uniform(0.0, 1500.0, n_stations)
     names = np.array([f"S{i:02d}" for i in range(n_stations)])
     stations = pd.DataFrame({"network": "XX", "station": names, "location": ""})
     stations = stations.assign(

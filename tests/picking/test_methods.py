@@ -8,7 +8,10 @@ import pytest
 
 from seisflow.picking import Picker
 from seisflow.picking.bundled import Bundled
+from seisflow.picking.eqtransformer import EQTransformer
+from seisflow.picking.gpd import GPD
 from seisflow.picking.phasenet import PhaseNet
+from seisflow.picking.seisbench import SeisBench
 from seisflow.picking.stalta import StaLta
 from tests.picking.contract import PickerContract
 
@@ -46,3 +49,27 @@ class TestBundled(PickerContract):
     @pytest.fixture
     def picker(self) -> Picker:
         return Bundled(threads=1)
+
+
+class TestEQTransformer(PickerContract):
+    @pytest.fixture
+    def picker(self, tmp_path: Path) -> Picker:
+        seisbench_models = pytest.importorskip("tests.picking.seisbench_models")
+        _, weights = seisbench_models.lively("EQTransformer", tmp_path)
+        return EQTransformer(weights=weights, threads=1)
+
+
+class TestGPD(PickerContract):
+    @pytest.fixture
+    def picker(self, tmp_path: Path) -> Picker:
+        seisbench_models = pytest.importorskip("tests.picking.seisbench_models")
+        _, weights = seisbench_models.lively("GPD", tmp_path, phases="PSN")
+        return GPD(weights=weights, threads=1)
+
+
+class TestSeisBench(PickerContract):
+    @pytest.fixture
+    def picker(self, tmp_path: Path) -> Picker:
+        seisbench_models = pytest.importorskip("tests.picking.seisbench_models")
+        _, weights = seisbench_models.lively("VariableLengthPhaseNet", tmp_path)
+        return SeisBench(model="VariableLengthPhaseNet", weights=weights, threads=1)

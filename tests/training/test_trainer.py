@@ -119,14 +119,14 @@ def test_a_small_network_learns_in_a_minute(tmp_path: Path) -> None:
 def test_a_recipe_comes_from_a_file_and_options(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("steps: 7\nseed: 3\n")
-    recipe = read_recipe(path, {"seed": 4, "steps": None})
+    recipe = read_recipe(path, {"seed": 4, "steps": None}, Recipe)
     assert (recipe.steps, recipe.seed) == (7, 4)
     path.write_text("stepps: 7\n")
     with pytest.raises(WorkflowError, match=r"stepps.*unknown key"):
-        read_recipe(path, {})
+        read_recipe(path, {}, Recipe)
     path.write_text("- 1\n")
     with pytest.raises(WorkflowError, match="list of"):
-        read_recipe(path, {})
+        read_recipe(path, {}, Recipe)
 
 
 def test_a_training_that_went_astray_ends_with_a_word(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from seisflow.picking.inference.filtering import filtered
 from seisflow.picking.inference.normalisation import SCALES, Scale, gather_windows
 from seisflow.picking.inference.sliding import Knots, Sliding, knots_of, normalise_into
-from seisflow.picking.inference.stacking import Piece, Points, Stack, Stacking
+from seisflow.picking.inference.stacking import Overlay, Piece, Points, Stack, Stacking
 from seisflow.picking.inference.windows import (
     Grid,
     Runs,
@@ -222,7 +222,7 @@ def annotate_stretches(
         yield piece._replace(curves=piece.curves * ~blocked[piece.first : stop : piece.step])
 
 
-def _stack_of(model: WindowModel, n_batch: int) -> Stack | Points:
+def _stack_of(model: WindowModel, n_batch: int) -> Overlay:
     classes = np.array(model.classes, np.int64)
     if model.point is not None:
         return Points(model.n_hop, classes, model.point)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -9,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "Stack", "Stacking"]
+__all__ = ["Overlay", "Piece", "Points", "Stack", "Stacking"]
 
 Stacking = Literal["avg", "max"]
 
@@ -34,8 +35,41 @@ class Piece(NamedTuple):
     is_last: bool
 
 
-class Stack:
-    """Takes the outputs of windows in order, and gives the curves that no later window can change.
+class Overlay(ABC):
+    """Takes the outputs of windows in order, and gives the curves that no later window can change."""
+
+    def add(
+        self,
+        outputs: NDArray[np.float32],
+        starts: NDArray[np.int64],
+        stretches: NDArray[np.int64],
+        following: tuple[int, int] | None,
+    ) -> Iterator[Piece]:
+        """Add a batch of windows; yield what is finished.
+
+        Parameters
+        ----------
+        outputs : ndarray of float32, shape (window, class, value)
+            NaN where a network says nothing.
+        starts, stretches : ndarray of int64, shape (window,)
+            First sample and stretch of each window.
+        following : tuple of int, optional
+            First sample and stretch of the window after the batch; None after the last.
+        """
+        edges = np.flatnonzero(np.diff(stretches)) + 1
+        for low, high in zip([0, *edges.tolist()], [*edges.tolist(), len(starts)], strict=True):
+            goes_on = high == len(starts) and following is not None and following[1] == stretches[low]
+            yield self._add(
+                outputs[low:high], starts[low:high], following[0] if goes_on and following else None
+            )
+
+    @abstractmethod
+    def _add(self, outputs: NDArray[np.float32], starts: NDArray[np.int64], following: int | None) -> Piece:
+        """Add windows of one stretch; `following` is where its next window starts, None after its last."""
+
+
+class Stack(Overlay):
+    """Windows with a value for each sample: their average, or the largest value, where they overlap.
 
     Parameters
     ----------
@@ -68,48 +102,34 @@ class Stack:
         self._n_window, self._blinding = n_window, blinding
         self._classes, self._take_largest = classes, method == "max"
 
-    def add(
-        self,
-        outputs: NDArray[np.float32],
-        starts: NDArray[np.int64],
-        stretches: NDArray[np.int64],
-        following: tuple[int, int] | None,
-    ) -> Iterator[Piece]:
-        """Add a batch of windows; yield what is finished.
+    def _add(self, outputs: NDArray[np.float32], starts: NDArray[np.int64], following: int | None) -> Piece:
+        end = int(starts[-1]) + self._n_window
+        stop = end if following is None else following
+        first = int(starts[0]) if self._first is None else self._first
+        curves = np.empty((len(self._total), stop - first), np.float32)
+        _add_windows(
+            outputs,
+            starts - first,
+            self._classes,
+            self._blinding[0],
+            self._blinding[1],
+            self._take_largest,
+            self._total,
+            self._count,
+        )
+        _finish(self._total, self._count, self._take_largest, end - stop, curves)
+        self._first = following
+        return Piece(first, 1, curves, following is None)
 
-        Parameters
-        ----------
-        outputs : ndarray of float32, shape (window, class, value)
-        starts, stretches : ndarray of int64, shape (window,)
-            First sample and stretch of each window.
-        following : tuple of int, optional
-            First sample and stretch of the window after the batch; None after the last.
-        """
-        edges = np.flatnonzero(np.diff(stretches)) + 1
-        for low, high in zip([0, *edges.tolist()], [*edges.tolist(), len(starts)], strict=True):
-            goes_on = high == len(starts) and following is not None and following[1] == stretches[low]
-            end = int(starts[high - 1]) + self._n_window
-            stop = following[0] if goes_on and following is not None else end
-            if self._first is None:
-                self._first = int(starts[low])
-            curves = np.empty((len(self._total), stop - self._first), np.float32)
-            _add(
-                outputs[low:high],
-                starts[low:high] - self._first,
-                self._classes,
-                self._blinding[0],
-                self._blinding[1],
-                self._take_largest,
-                self._total,
-                self._count,
-            )
-            _finish(self._total, self._count, self._take_largest, end - stop, curves)
-            yield Piece(self._first, 1, curves, not goes_on)
-            self._first = stop if goes_on else None
+
+@numba.njit(inline="always")
+def _blind_as_zero(value: np.float32) -> np.float32:
+    """Return a value, or zero for NaN: what a network does not say counts for nothing."""
+    return value if value == value else np.float32(0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(
+def _add_windows(
     outputs: NDArray[np.float32],
     offsets: NDArray[np.int64],
     classes: NDArray[np.int64],
@@ -119,6 +139,7 @@ def _add(
     total: NDArray[np.float32],
     count: NDArray[np.int32],
 ) -> None:
+    """Add the wanted values of windows to the totals, and count them."""
     n = outputs.shape[2]
     for i in range(len(offsets)):
         low = offsets[i] + n_before
@@ -128,12 +149,14 @@ def _add(
             into = total[k, low:high]
             if take_largest:
                 for j in range(len(into)):
-                    into[j] = max(into[j], values[j])
+                    into[j] = max(into[j], _blind_as_zero(values[j]))
             else:
                 for j in range(len(into)):
-                    into[j] += values[j]
-        for j in range(low, high):
-            count[j] += 1
+                    into[j] += _blind_as_zero(values[j])
+        seen = outputs[i, classes[0], n_before : n - n_after]
+        counted = count[low:high]
+        for j in range(len(counted)):
+            counted[j] += not np.isnan(seen[j])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -159,8 +182,8 @@ def _finish(
         count[j] = 0
 
 
-class Points:
-    """As `Stack`, for networks that say one thing a window, valid at one of its samples.
+class Points(Overlay):
+    """Windows with one value, valid at one of their samples: nothing overlaps.
 
     Parameters
     ----------
@@ -175,16 +198,6 @@ class Points:
     def __init__(self, n_hop: int, classes: NDArray[np.int64], at: int) -> None:
         self._n_hop, self._classes, self._at = n_hop, classes, at
 
-    def add(
-        self,
-        outputs: NDArray[np.float32],
-        starts: NDArray[np.int64],
-        stretches: NDArray[np.int64],
-        following: tuple[int, int] | None,
-    ) -> Iterator[Piece]:
-        """Add a batch of windows; yield their outputs as pieces, see `Stack.add`."""
+    def _add(self, outputs: NDArray[np.float32], starts: NDArray[np.int64], following: int | None) -> Piece:
         curves = np.ascontiguousarray(outputs[:, self._classes, 0].T)
-        edges = np.flatnonzero(np.diff(stretches)) + 1
-        for low, high in zip([0, *edges.tolist()], [*edges.tolist(), len(starts)], strict=True):
-            goes_on = high == len(starts) and following is not None and following[1] == stretches[low]
-            yield Piece(int(starts[low]) + self._at, self._n_hop, curves[:, low:high], not goes_on)
+        return Piece(int(starts[0]) + self._at, self._n_hop, curves, following is None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from seisflow.picking.weightfile import WeightFile
+    from seisflow.weightfile import WeightFile
 
 __all__ = ["ALIGNMENT", "KIND", "REACH", "BundledNetwork", "count_flops"]
 

@@ -24,7 +24,7 @@ __all__ = ["WeightFile", "read_weight_file", "write_weight_file"]
 
 MAGIC = b"seisflow weights 1\n"
 LARGEST_BYTES = 256 * 2**20
-"""Larger files are refused unread: no picker has such weights."""
+"""Larger files are refused unread: no network here has such weights."""
 LARGEST_HEADER = 2**20
 
 
@@ -109,9 +109,7 @@ def read_weight_file(path: Path, kind: str) -> WeightFile:
 def _header(path: Path, content: bytes) -> tuple[dict[str, Any], int]:
     """Return the checked header, and where the arrays begin."""
     if not content.startswith(MAGIC):
-        raise WeightsError(
-            f"{path}: no weights file of seisflow; such files are written by 'seisflow train picker'"
-        )
+        raise WeightsError(f"{path}: no weights file of seisflow; such files are written by 'seisflow train'")
     first = len(MAGIC) + 8
     n_header = int.from_bytes(content[len(MAGIC) : first], "little")
     if n_header > LARGEST_HEADER or first + n_header > len(content):
@@ -146,7 +144,7 @@ def _arrays(
 
 
 def _digest(kind: str, parameters: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]) -> str:
-    """Return a hash of what decides the picks."""
+    """Return a hash of what decides the result."""
     hasher = hashlib.blake2b(digest_size=8)
     hasher.update(json.dumps([kind, dict(parameters)], sort_keys=True).encode())
     for name, array in sorted(arrays.items()):

@@ -16,7 +16,7 @@ from seisflow.errors import WeightsError
 from seisflow.picking.bundled import bundled_weights
 from seisflow.picking.networks.bundled import KIND, REACH, BundledNetwork, count_flops
 from seisflow.picking.networks.phasenet import PhaseNetNetwork
-from seisflow.picking.weightfile import MAGIC, read_weight_file, write_weight_file
+from seisflow.weightfile import MAGIC, read_weight_file, write_weight_file
 
 SMALL = {"widths": [4, 4, 4], "n_deep": 1}
 
