@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Stations", "Workflow", "load_workflow"]
 
 ARCHIVE = "archive"
+DEFAULTS = {"picking": "bundled", "deployment": "local"}
+"""Methods of blocks that a workflow may leave out and yet has."""
 SECRETS = frozenset({"key", "secret", "token", "password", "username"})
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -191,7 +193,7 @@ def parse_workflow(content: Mapping[str, Any], folder: Path, where: str = "workf
     if unknown:
         raise WorkflowError(f"{where}: unknown key {', '.join(unknown)}; allowed are {', '.join(_allowed())}")
     values: dict[str, Any] = _expand(dict(content), where)
-    for name in ("name", "period", "stations", "archive", "picking"):
+    for name in ("name", "period", "stations", "archive"):
         if values.get(name) is None:
             raise WorkflowError(f"{where}: the key '{name}' is missing")
     values["period"] = _period(values["period"], where)
@@ -201,7 +203,9 @@ def parse_workflow(content: Mapping[str, Any], folder: Path, where: str = "workf
     values["amplitudes"] = Amplitudes.parse(_mapping(values, "amplitudes", where), f"{where}: amplitudes")
     values.setdefault("polarity", {"method": "first_swing"})
     values["output"] = _resolve(str(values.get("output", f"runs/{values['name']}")), folder)
-    values.setdefault("deployment", {"method": "local"})
+    for block, method in DEFAULTS.items():
+        if values.get(block) is None:
+            values[block] = {"method": method}
     for block, room in Workflow.blocks.items():
         if values.get(block) is not None:
             values[block] = build(room, _rooted(values[block], folder), f"{where}: {block}")

@@ -79,6 +79,11 @@ def test_what_is_wrong_is_said_clearly(tmp_path: Path, changes: dict[str, Any], 
         assert part in str(caught.value)
 
 
+def test_without_a_picking_block_the_bundled_picker_picks(tmp_path: Path) -> None:
+    workflow = load_workflow(write(tmp_path, picking=None))
+    assert workflow.parameters()["picking"]["method"] == "bundled"
+
+
 def test_settings_replace_values_and_are_checked_like_the_file(tmp_path: Path) -> None:
     path = write(tmp_path)
     assert load_workflow(path, ["deployment.method=serial"]).deployment.name == "serial"
