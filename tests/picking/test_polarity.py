@@ -73,12 +73,14 @@ def test_a_pick_far_too_late_is_left_open() -> None:
     assert (read(FirstSwing(), data, onsets + 40) == 0).all()
 
 
-def test_a_wave_that_begins_the_other_way_is_left_open() -> None:
-    data, onsets, signs = record(60.0, 50)
+def test_motion_the_other_way_before_the_swing_leaves_it_open() -> None:
+    data, onsets, signs = record(12.0, 200)
+    plain = read(FirstSwing(), data, onsets)
     for onset, sign in zip(onsets, signs, strict=True):
-        data[0, onset - 6 : onset] -= 20.0 * sign * np.sin(np.pi * np.arange(6) / 6)
+        data[0, onset - 8 : onset] -= 3.0 * sign * np.sin(np.pi * np.arange(8) / 8)
     found = read(FirstSwing(), data, onsets)
-    assert (found == signs).mean() < 0.1
+    assert (plain != 0).mean() > 0.6
+    assert (found != 0).mean() < 0.6 * (plain != 0).mean()
 
 
 def test_missing_samples_and_verticals_are_left_open() -> None:

@@ -166,6 +166,15 @@ def test_a_band_that_the_record_does_not_hold_is_said() -> None:
     assert "records nothing above 0.5 Hz" in motion.attrs["problems"][0]
 
 
+def test_nothing_is_restored_above_what_was_recorded() -> None:
+    slow = channel(response_of("broadband"))
+    slow.sample_rate = 20.0
+    hum = 1e3 * np.sin(2 * np.pi * 12.0 * np.arange(N) / RATE_HZ)
+    counts = recorded(ground(), "broadband") + hum
+    moved = restored(waveforms_of(counts), inventory_of(slow))[0]
+    assert np.abs(wanted(moved) - wanted(ground())).max() < 0.01 * PEAK_M_S
+
+
 def test_an_offset_is_no_motion() -> None:
     waveforms = waveforms_of(np.full(N, 1e7))
     moved = restored(waveforms, inventory_of(channel(response_of("short period"))))[0]
