@@ -16,8 +16,7 @@ three components, and gives one P and one S for whatever it is shown.
 False picks are counted per hour in the 29 s before each P of a record, and in the NOISE files: in all hours,
 and in the `quiet` half of them, those whose loudest second stands out least from the median one (1 to 15 Hz).
 `thresholds` shows F1 at 0.5 s, and P and S together per hour before P and in quiet hours, at other
-thresholds. The bars that the project has set itself are at the end; in a full run a bar that is missed
-gives exit status 1.
+thresholds. At the end of a full run stands which of the bars that the project has set itself are reached.
 """
 
 from __future__ import annotations
@@ -232,10 +231,10 @@ def sweep(picker: Picker, inputs: Inputs) -> dict[str, Any]:
             everywhere += found
             of_half = scores(found, records)
             row |= {f"{phase} {half}": of_half[f"{phase} 0.5 s"]["f1"] for phase in "PS"}
-        row["before P"] = sum(before_p(everywhere).values())
+        row["before P"] = round(sum(before_p(everywhere).values()), 1)
         if noise is not None:
             left = noise[noise["probability"] >= threshold]
-            row["quiet hours"] = sum(per_hour(left, inputs.noises)["quiet hours"].values())
+            row["quiet hours"] = round(sum(per_hour(left, inputs.noises)["quiet hours"].values()), 2)
         table[f"{threshold:g}"] = row
     return table
 
@@ -258,7 +257,12 @@ def measured(find: Finder, picker: Picker | None, inputs: Inputs) -> dict[str, A
         result["per hour"] = result.get("per hour", {}) | per_hour(
             picks_in(picker, inputs.noises), inputs.noises
         )
-    if inputs.sweeps and isinstance(picker, NetworkPicker) and getattr(picker, "mode", "") != "windowed":
+    if (
+        inputs.sweeps
+        and inputs.halves
+        and isinstance(picker, NetworkPicker)
+        and getattr(picker, "mode", "") != "windowed"
+    ):
         result["thresholds"] = sweep(picker, inputs)
     return result
 
@@ -274,20 +278,26 @@ class Inputs(NamedTuple):
 
 def bars(result: dict[str, Any]) -> dict[str, bool]:
     """Return whether the bars are reached that can be judged with what was measured."""
-    f1 = {
-        (name, key): row["f1"] for name, parts in result.items() for key, row in parts.get("real", {}).items()
-    }
     reached = {}
-    if ("phasenet continuous", "P 0.1 s") in f1:
+    for part in ("real", "simulated"):
+        f1 = {
+            (name, key): row["f1"]
+            for name, parts in result.items()
+            for key, row in parts.get(part, {}).items()
+        }
         for key in (f"{phase} {tolerance_s:g} s" for phase in "PS" for tolerance_s in TOLERANCES_S):
-            reached[f"phasenet {key}: continuous at least as good as windowed"] = (
-                f1["phasenet continuous", key] >= f1["phasenet windowed", key]
-            )
-    if ("bundled", "P 0.5 s") in f1:
+            if ("phasenet continuous", key) in f1:
+                reached[f"{part} {key}: phasenet continuous at least as good as windowed"] = (
+                    f1["phasenet continuous", key] >= f1["phasenet windowed", key]
+                )
         for key, least in (("P 0.5 s", 0.85), ("S 0.5 s", 0.75)):
-            reached[f"bundled {key}: at least {least}"] = f1["bundled", key] >= least
+            if part == "real" and ("bundled", key) in f1:
+                reached[f"{part} {key}: bundled at least {least}"] = f1["bundled", key] >= least
             for other in ("ar", "stalta"):
-                reached[f"bundled {key}: better than {other}"] = f1["bundled", key] > f1[other, key]
+                if ("bundled", key) in f1:
+                    reached[f"{part} {key}: bundled better than {other}"] = (
+                        f1["bundled", key] > f1[other, key]
+                    )
     return reached
 
 
@@ -324,14 +334,14 @@ def main() -> int:
         missing.append(str(options.phasenet))
     result = {name: measured(onsets_of(picker), picker, inputs) for name, picker in pickers.items()}
     result["ar"] = measured(ar_onsets, None, inputs)
-    reached = bars(result)
+    reached = {} if options.quick else bars(result)
     for path in missing:
         print(f"skipped: there is no {path}", file=sys.stderr)
     if options.json:
         print(json.dumps(result | {"bars": reached, "skipped": missing}))
     else:
         show(result, reached)
-    return 0 if options.quick or all(reached.values()) else 1
+    return 0
 
 
 def show(result: dict[str, Any], reached: dict[str, bool]) -> None:

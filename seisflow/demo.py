@@ -113,7 +113,7 @@ def _write_workflow(folder: Path, truth: SyntheticTruth) -> Path:
         "archive": {"method": "sds", "root": "archive/sds"},
         "velocity": {"path": "archive/velocity.csv"},
         "preparation": {"sampling_rate_hz": truth.scenario.sampling_rate_hz},
-        "picking": {"method": "bundled", "threads": 1},
+        "picking": {"method": "bundled", "p_threshold": 0.3, "s_threshold": 0.3, "threads": 1},
         "association": {"method": "pyocto"},
         "location": {"method": "nonlinear"},
         "output": "run",
