@@ -72,4 +72,6 @@ class TestSeisBench(PickerContract):
     def picker(self, tmp_path: Path) -> Picker:
         seisbench_models = pytest.importorskip("tests.picking.seisbench_models")
         _, weights = seisbench_models.lively("VariableLengthPhaseNet", tmp_path)
-        return SeisBench(model="VariableLengthPhaseNet", weights=weights, threads=1)
+        return SeisBench(
+            model="VariableLengthPhaseNet", weights=weights, p_threshold=0.7, s_threshold=0.7, threads=1
+        )
