@@ -67,7 +67,7 @@ def measure(threads: int, quick: bool) -> dict[str, float]:
     trace = rng.standard_normal((3, N_TRACE // 10 if quick else N_TRACE), np.float32)
     torch.manual_seed(1)
     network = PhaseNetNetwork().eval()
-    direct = DirectPhaseNet(network)
+    direct = DirectPhaseNet(network.state_dict())
     folded = PhaseNetNetwork()
     folded.load_state_dict(network.state_dict())
     folded = folded.for_inference()

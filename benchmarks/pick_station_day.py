@@ -4,8 +4,9 @@ Usage: python benchmarks/pick_station_day.py [--json] [--quick] [--weights FILE]
 
 A three-component 100 Hz day of noise with 240 earthquakes in it, in three miniSEED files. PhaseNet has the
 weights of a file (`--weights`, or ``weights/original.pt.v1`` below the folder that SEISFLOW_SHARED names), or
-else seeded random ones. EQTransformer and GPD have seeded random weights whose last layer is scaled so that
-they pick: on noise and earthquakes alike, and as sharply as trained ones or more. They see the first
+else seeded random ones. EQTransformer and GPD have seeded random weights. Of random weights the last layer is
+fitted to the earthquakes of the first hours, and its bias set so that they pick about as often as there are
+onsets: they are bad pickers, but neither silent nor busy with picks. EQTransformer and GPD see the first
 hours of the day only.
 
 Both sides read the same files, from the disk's cache, with two threads, alternately; the best of the
@@ -32,13 +33,12 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import obspy
-import torch
 import xarray as xr
 
+from random_weights import random_weights
 from seisflow.archive.sds import Sds
 from seisflow.keys import Window
 from seisflow.picking import Picker, pick_phases
@@ -47,6 +47,9 @@ from seisflow.picking.gpd import GPD
 from seisflow.picking.network import NetworkPicker
 from seisflow.picking.phasenet import PhaseNet
 from seisflow.waveforms import Preparation, prepare_waveforms
+
+if TYPE_CHECKING:  # and imported in functions: the process whose memory is measured does not need it
+    import obspy
 
 DAY = np.datetime64("2024-03-01", "ns")
 WINDOW = Window(DAY, DAY + np.timedelta64(1, "D"))
@@ -63,8 +66,8 @@ Picks = dict[tuple[str, int, int, int], float]
 Side = Callable[[list[str]], object]
 
 
-def earthquakes(rng: np.random.Generator) -> np.ndarray:
-    """Return a day of coloured noise with earthquakes, shape (component, sample), in counts."""
+def earthquakes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return a day of coloured noise with earthquakes, shape (component, sample), in counts, and P and S."""
     from scipy.signal import butter, sosfilt
 
     slow = butter(2, [0.1, 0.4], "band", fs=RATE_HZ, output="sos")
@@ -73,9 +76,11 @@ def earthquakes(rng: np.random.Generator) -> np.ndarray:
     for trace in data:
         microseism = sosfilt(slow, rng.standard_normal(N))
         trace[:] = 50 * rng.standard_normal(N) + 200 * microseism / microseism.std()
+    onsets = []
     for slot in np.linspace(6000, N - 12000, N_EVENTS):
         p = int(slot + rng.integers(0, 3000))
         s = p + int(rng.integers(200, 1000))
+        onsets.append((p, s))
         size = 50 * 10 ** rng.uniform(0.5, 2.0)
         for first, factor, shares in ((p, 1.0, (1.0, 0.35, 0.35)), (s, 3.0, (0.35, 0.9, 0.9))):
             clock = np.arange(1500)
@@ -83,11 +88,13 @@ def earthquakes(rng: np.random.Generator) -> np.ndarray:
             waves = sosfilt(quick, rng.standard_normal((3, 1700)))[:, 200:]
             waves *= size * factor / waves.std()
             data[:, first : first + 1500] += (np.array(shares)[:, None] * waves * envelope).astype(np.float32)
-    return np.rint(data).astype(np.int32)
+    return np.rint(data).astype(np.int32), np.array(onsets)
 
 
 def write_day(folder: Path, data: np.ndarray, rng: np.random.Generator | None = None) -> list[str]:
     """Write three channels, with gaps at random if `rng` is given; return the files."""
+    import obspy
+
     uris = []
     folder.mkdir()
     for component, counts in zip("ZNE", data, strict=True):
@@ -118,6 +125,7 @@ def with_seisflow(picker: Picker, window: Window = WINDOW) -> Side:
 
 def with_seisbench(model: Any, window: Window = WINDOW, **arguments: Any) -> Side:
     """Return what makes SeisBench's picks of files."""
+    import obspy
 
     def side(uris: list[str]) -> object:
         end = obspy.UTCDateTime(str(window.end)) - 1 / RATE_HZ
@@ -140,6 +148,8 @@ def picks_of_seisflow(picker: NetworkPicker, uris: list[str], window: Window = W
 
 def picks_of_seisbench(picks: Any) -> Picks:
     """Return samples and probabilities."""
+    import obspy
+
     day = obspy.UTCDateTime(str(DAY))
 
     def sample(when: obspy.UTCDateTime) -> int:
@@ -180,45 +190,9 @@ def seisbench_model(name: str, weights: str) -> Any:
     return getattr(seisbench.models, name).load(Path(weights.removesuffix(".pt.v1")), version_str="1")
 
 
-def random_weights(folder: Path, name: str, uris: list[str]) -> str:
-    """Write seeded weights of a SeisBench model, its last layers scaled so that it picks now and then."""
-    import seisbench.models
-
-    torch.manual_seed(1)
-    arguments = {"phases": "PSN", "component_order": "ZNE"} if name == "GPD" else {"component_order": "ZNE"}
-    model = getattr(seisbench.models, name)(**arguments).eval()
-    last = {"PhaseNet": "out", "EQTransformer": "pick_convs", "GPD": "fc3"}[name]
-    layers = list(getattr(model, last)) if name == "EQTransformer" else [getattr(model, last)]
-    for part in model.modules():
-        if isinstance(part, torch.nn.Conv1d | torch.nn.Linear):
-            torch.nn.init.kaiming_normal_(part.weight)
-    data = read(uris)["waveform"].to_numpy()[:, :600_000]
-    n = model.in_samples
-    windows = torch.from_numpy(np.stack([data[:, i : i + n] for i in range(0, data.shape[1] - n, n)][:100]))
-    for layer in layers:
-        seen: list[torch.Tensor] = []
-        hook = layer.register_forward_hook(lambda *call, seen=seen: seen.append(call[2]))
-        with torch.inference_mode():
-            model(model.annotate_batch_pre(windows, {}))
-        hook.remove()
-        values = seen[0][..., n // 4 : -n // 4] if seen[0].ndim == 3 else seen[0].unsqueeze(-1)
-        mean, spread = values.mean(dim=(0, 2)), values.std(dim=(0, 2))
-        with torch.no_grad():
-            factor = 2.0 / spread
-            layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.ndim - 1)))
-            layer.bias.copy_((layer.bias - mean) * factor + QUIET * (NOISE[name] - 1))
-    model.save(str(folder / name.lower()), version_str="1")
-    return str(folder / f"{name.lower()}.pt.v1")
-
-
-NOISE = {
-    "PhaseNet": torch.tensor([1.0, 0.0, 0.0]),
-    "EQTransformer": torch.zeros(1),
-    "GPD": torch.tensor([0.0, 0.0, 1.0]),
-}
-"""Which outputs are that of noise."""
-QUIET = 5.5
-"""How far the others lie below it, where they spread by 2: seldom do the random networks say P or S."""
+def fitted_on(uris: list[str]) -> np.ndarray:
+    """Return the samples that the last layer of random weights is fitted to."""
+    return read(uris, Window(DAY, DAY + np.timedelta64(2, "h")))["waveform"].to_numpy()
 
 
 def peak_memory(uris: list[str], weights: str) -> float:
@@ -266,11 +240,17 @@ def of_phasenet(uris: list[str], gappy: list[str], weights: str, rounds: int) ->
 
 
 def of_other(
-    picker: type[NetworkPicker], key: str, window: Window, folder: Path, uris: list[str], rounds: int
+    picker: type[NetworkPicker],
+    key: str,
+    window: Window,
+    folder: Path,
+    uris: list[str],
+    onsets: np.ndarray,
+    rounds: int,
 ) -> dict[str, float]:
     """Return the figures of a network with random weights."""
     name = picker.__name__
-    weights = random_weights(folder, name, uris)
+    weights = random_weights(folder, name, fitted_on(uris), onsets)
     model = seisbench_model(name, weights)
     options = {} if name == "GPD" else {"batch_size": 64}
     ours = picker(weights=weights, grid="segment", threads=THREADS, device="cpu")
@@ -305,26 +285,28 @@ def main() -> None:
     parser.add_argument("--weights", help="weights of PhaseNet: original.pt.v1, with its JSON beside it")
     parser.add_argument("--memory", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    torch.set_num_threads(THREADS)
     if arguments.memory:
         pick_for_memory(arguments.memory[0], arguments.memory[1:])
         return
+    import torch
+
+    torch.set_num_threads(THREADS)
     warnings.simplefilter("ignore")
     rounds = 1 if arguments.quick else 3
     shared = Path(os.environ.get("SEISFLOW_SHARED", ".")) / "weights" / "original.pt.v1"
     with tempfile.TemporaryDirectory() as scratch:
         rng = np.random.default_rng(1)
-        data = earthquakes(rng)
+        data, onsets = earthquakes(rng)
         uris = write_day(Path(scratch) / "clean", data)
         gappy = write_day(Path(scratch) / "gaps", data, rng)
         weights = arguments.weights or (str(shared) if shared.is_file() else None)
-        weights = weights or random_weights(Path(scratch), "PhaseNet", uris)
+        weights = weights or random_weights(Path(scratch), "PhaseNet", fitted_on(uris), onsets)
         figures = {"peak_rss_mb": peak_memory(uris, weights)}
         figures |= of_phasenet(uris, gappy, weights, rounds)
         hours = {EQTransformer: 1 if arguments.quick else 6, GPD: 0.2 if arguments.quick else 0.5}
         for picker, key in ((EQTransformer, "eqt_speedup_batch64"), (GPD, "gpd_speedup")):
             window = Window(DAY, DAY + np.timedelta64(round(3600 * hours[picker]), "s"))
-            figures |= of_other(picker, key, window, Path(scratch), uris, min(rounds, 2))
+            figures |= of_other(picker, key, window, Path(scratch), uris, onsets, min(rounds, 2))
     for name, value in figures.items():
         print(f"{name:<32}{value:>10.3f}")
     if arguments.json:

@@ -174,7 +174,7 @@ def _methods_in(module_name: str, room: str) -> dict[str, type[Method]]:
 
 def rooms() -> list[str]:
     """Return the rooms that have methods to choose from."""
-    return ["archive", "picking", "association", "location", "export", "deploy"]
+    return ["archive", "picking", "picking.polarity", "association", "location", "export", "deploy"]
 
 
 def describe(room: str, name: str | None = None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from seisflow.archive import read_stations
+from seisflow.archive import read_inventory, read_stations
 from seisflow.association import Associator, associate_picks
 from seisflow.earth import VelocityModel
 from seisflow.errors import ArchiveError, WaveformError, WorkflowError
@@ -18,13 +18,15 @@ from seisflow.export import export_catalog
 from seisflow.keys import Period, StationDay, Window
 from seisflow.location import Locator, locate_events
 from seisflow.method import build
-from seisflow.picking import Picker, pick_phases
+from seisflow.picking import Motion, Picker, pick_phases
+from seisflow.picking.polarity.first_swing import FirstSwing
 from seisflow.run.results import read_catalog
 from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, Catalog, concatenate, read_table, write_parquet
-from seisflow.waveforms import Preparation, prepare_waveforms
+from seisflow.waveforms import Amplitudes, Preparation, prepare_waveforms, restore_motion
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
     from seisflow.traces import ChannelTraces
 
@@ -36,6 +38,7 @@ def pick_files(
     out: Path,
     picker: str,
     settings: Sequence[str],
+    inventory: Path | None = None,
     figure: Path | None = None,
     span: Window | None = None,
 ) -> tuple[int, list[str]]:
@@ -50,6 +53,8 @@ def pick_files(
         Name of a method.
     settings : sequence of str
         Its parameters as ``key=value``.
+    inventory : Path, optional
+        StationXML file or folder: amplitudes are in m/s where it has the full response.
     figure : Path, optional
         Figure of a station-day to write; of several, the names of the station and the day go before
         the suffix.
@@ -75,6 +80,8 @@ def pick_files(
         raise WorkflowError("a span (--from, --to) says what a figure shows; they need --figure")
     method = cast(Picker, _method("picking", picker, settings))
     preparation = Preparation(sampling_rate_hz=method.sampling_rate_hz)
+    polarity = FirstSwing()
+    amplitudes = Amplitudes(remove_response="none" if inventory is None else "velocity")
     stations, problems = _read(files)
     units = list(_station_days(stations))
     if span is not None and not any(key.window.intersection(span) for key, _ in units):
@@ -83,11 +90,13 @@ def pick_files(
         )
     found = []
     for key, channels in units:
-        wide = key.window.widened(method.margin_s)
+        reach_s = method.amplitude_margin_s + amplitudes.margin_s
+        wide = key.window.widened(max(method.margin_s, polarity.margin_s, reach_s))
         try:
             site = _nowhere(key.network, key.station)
             waveforms = prepare_waveforms(channels, preparation, wide, site)
-            found.append(pick_phases(waveforms, method, key.window))
+            motion = None if inventory is None else _motion(waveforms, inventory, amplitudes, problems)
+            found.append(pick_phases(waveforms, method, key.window, polarity, motion))
             if figure is not None:
                 path = figure if len(units) == 1 else figure.with_stem(f"{figure.stem}.{_file_name(key)}")
                 _draw(waveforms, found[-1], method, key.window, span, path)
@@ -165,6 +174,19 @@ def _station_days(
             yield StationDay(network, station, period.window_of(day)), channels
 
 
+def _motion(waveforms: xr.Dataset, inventory: Path, amplitudes: Amplitudes, problems: list[str]) -> Motion:
+    """Return what gives the ground motion of a station; what lacks a response becomes a problem."""
+
+    def motion(spans: NDArray[np.int64]) -> xr.Dataset:
+        codes = (str(waveforms.coords[name].item()) for name in ("network", "station"))
+        responses = read_inventory(inventory, select=[".".join(codes)])
+        restored = restore_motion(waveforms, spans, responses, amplitudes.lowest_frequency_hz)
+        problems.extend(f"{problem}; amplitudes in counts" for problem in restored.attrs["problems"])
+        return restored
+
+    return motion
+
+
 def _nowhere(network: str, station: str) -> Mapping[str, Any]:
     """Return a site without coordinates: picking needs none."""
     place = dict.fromkeys(("latitude", "longitude", "elevation_m"), float("nan"))
@@ -211,7 +233,12 @@ def _write(picks: pd.DataFrame, out: Path) -> None:
     if out.suffix == ".parquet":
         write_parquet(picks, out, PICKS)
     else:
-        picks.assign(time=picks["time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")).to_csv(out, index=False)
+        times = {name: _as_text(picks[name]) for name in ("time", "trigger_start", "trigger_end")}
+        picks.assign(**times).to_csv(out, index=False)
+
+
+def _as_text(times: pd.Series[Any]) -> pd.Series[Any]:
+    return pd.Series(times.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
 
 
 def _write_catalog(catalog: Catalog, stations: pd.DataFrame, out: Path) -> None:

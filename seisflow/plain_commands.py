@@ -30,6 +30,9 @@ def pick(
     files: Annotated[list[Path], typer.Argument(help="Waveform files of any stations.")],
     out: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
     picker: Annotated[str, typer.Option(help="See: seisflow methods picking.")] = "bundled",
+    inventory: Annotated[
+        Path | None, typer.Option(help="StationXML file or folder: amplitudes in m/s.")
+    ] = None,
     settings: Settings = None,
     figure: Annotated[
         Path | None, typer.Option("--figure", help="PNG, PDF or SVG of each station-day to write.")
@@ -39,14 +42,14 @@ def pick(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="... and ends, UTC.")] = None,
 ) -> None:
-    """Pick phases in plain waveform files. Status 1 if some could not be read or picked.
+    """Pick phases in plain waveform files. Status 1 if some could not be read, picked or restored to m/s.
 
     A figure shows the day line by line, the curves of the picker and its picks, and some spans closely: the
     strongest, a usual and the least certain picks, or what --from and --to say.
     """
     from seisflow.plain import pick_files
 
-    n_picks, problems = pick_files(files, out, picker, settings or [], figure, _span(start, end))
+    n_picks, problems = pick_files(files, out, picker, settings or [], inventory, figure, _span(start, end))
     for problem in problems:
         typer.secho(problem, fg="yellow", err=True)
     typer.echo(f"{n_picks} picks in {out}")

@@ -112,12 +112,11 @@ PICKS = _schema(
     _field("phase", TEXT, "P or S"),
     _field("time", TIME, "onset"),
     _field("probability", F32, "confidence of the picker, 0 to 1; its scale belongs to the method"),
-    _field(
-        "amplitude",
-        F32,
-        "peak absolute amplitude after the onset, in the units of the waveforms",
-        optional=True,
-    ),
+    _field("trigger_start", TIME, "first instant of the trigger", optional=True),
+    _field("trigger_end", TIME, "last instant of the trigger", optional=True),
+    _field("amplitude", F32, "largest absolute value after the onset, in `amplitude_unit`", optional=True),
+    _field("amplitude_unit", TEXT, "count, m/s, ...; null where nothing was measured", optional=True),
+    _field("snr", F32, "amplitude over root mean square of the noise before the onset", optional=True),
     _field("polarity", TEXT, "up, down or '' where undetermined"),
     _field("method", TEXT, "name of the picker"),
 )

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SerializeAsAny, ValidationError
 
 from seisflow.archive.base import Archive
-from seisflow.archive.stations import read_inventory, read_stations
+from seisflow.archive.stations import holds_responses, read_inventory, read_stations
 from seisflow.association.base import Associator
 from seisflow.earth.velocity import VelocityModel
 from seisflow.errors import SeisflowError, WorkflowError
@@ -24,7 +24,9 @@ from seisflow.keys import Period, as_time
 from seisflow.location.base import Locator
 from seisflow.method import Method, build, explain
 from seisflow.picking.base import Picker
+from seisflow.picking.polarity.base import PolarityReader
 from seisflow.waveforms.prepare import Preparation
+from seisflow.waveforms.restitution import Amplitudes
 
 if TYPE_CHECKING:
     import obspy
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Stations", "Workflow", "load_workflow"]
 
 ARCHIVE = "archive"
+DEFAULTS = {"picking": "bundled", "deployment": "local"}
+"""Methods of blocks that a workflow may leave out and yet has."""
 SECRETS = frozenset({"key", "secret", "token", "password", "username"})
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -95,6 +99,10 @@ class Workflow(BaseModel):
     archive: SerializeAsAny[Archive]
     preparation: Preparation
     picking: SerializeAsAny[Picker]
+    amplitudes: Amplitudes = Amplitudes()
+    """In which unit the amplitudes of picks are measured."""
+    polarity: SerializeAsAny[PolarityReader] | None = None
+    """What reads the first motion of P picks; null for nothing."""
     velocity: VelocityModel | None = None
     """1-D velocity model; association and location need it."""
     association: SerializeAsAny[Associator] | None = None
@@ -109,21 +117,35 @@ class Workflow(BaseModel):
     blocks: ClassVar[dict[str, str]] = {
         "archive": "archive",
         "picking": "picking",
+        "polarity": "picking.polarity",
         "association": "association",
         "location": "location",
         "deployment": "deploy",
     }
     """Blocks that name a method, and the room it is looked up in."""
 
+    @property
+    def wants_responses(self) -> bool:
+        """Whether amplitudes are to be those of the ground, and there may be responses for that.
+
+        Waveforms that are no counts any more keep their unit.
+        """
+        return (
+            self.amplitudes.remove_response != "none"
+            and self.preparation.remove_response == "none"
+            and holds_responses(self.stations.inventory)
+        )
+
     def parameters(self) -> dict[str, Any]:
         """Return every parameter, defaults included, as plain values for a report or a file."""
         plain: dict[str, Any] = {"name": self.name}
         plain["period"] = {"start": str(self.period.start)[:19], "end": str(self.period.end)[:19]}
         plain["stations"] = _without_secrets(self.stations.model_dump(mode="json"))
-        for block in ("archive", "preparation", "picking", "association", "location", "deployment"):
+        plain_blocks = ("preparation", "amplitudes")
+        for block in ("archive", *plain_blocks, *list(self.blocks)[1:]):
             method = getattr(self, block)
             if method is not None:
-                head = {} if block == "preparation" else {"method": method.name}
+                head = {} if block in plain_blocks else {"method": method.name}
                 plain[block] = head | _without_secrets(method.model_dump(mode="json"))
         if self.velocity is not None:
             plain["velocity"] = self.velocity.model_dump(mode="json")
@@ -171,15 +193,19 @@ def parse_workflow(content: Mapping[str, Any], folder: Path, where: str = "workf
     if unknown:
         raise WorkflowError(f"{where}: unknown key {', '.join(unknown)}; allowed are {', '.join(_allowed())}")
     values: dict[str, Any] = _expand(dict(content), where)
-    for name in ("name", "period", "stations", "archive", "picking"):
+    for name in ("name", "period", "stations", "archive"):
         if values.get(name) is None:
             raise WorkflowError(f"{where}: the key '{name}' is missing")
     values["period"] = _period(values["period"], where)
     values["stations"] = _stations(values["stations"], folder, where)
     values["velocity"] = _velocity(values.get("velocity"), folder, where)
     values["preparation"] = Preparation.parse(_mapping(values, "preparation", where), f"{where}: preparation")
+    values["amplitudes"] = Amplitudes.parse(_mapping(values, "amplitudes", where), f"{where}: amplitudes")
+    values.setdefault("polarity", {"method": "first_swing"})
     values["output"] = _resolve(str(values.get("output", f"runs/{values['name']}")), folder)
-    values.setdefault("deployment", {"method": "local"})
+    for block, method in DEFAULTS.items():
+        if values.get(block) is None:
+            values[block] = {"method": method}
     for block, room in Workflow.blocks.items():
         if values.get(block) is not None:
             values[block] = build(room, _rooted(values[block], folder), f"{where}: {block}")

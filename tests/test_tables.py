@@ -105,6 +105,19 @@ def test_validate_orders_fills_and_drops_columns() -> None:
     assert "comment" in frame, "the caller's frame is left as it was"
 
 
+def test_a_table_from_before_a_column_was_there_is_read_with_nulls(tmp_path: Path) -> None:
+    new = ["trigger_start", "trigger_end", "amplitude_unit", "snr"]
+    whole = validate(picks_of({"amplitude": 1.5, "snr": 3.0}, {"phase": "S"}), PICKS)
+    whole.drop(columns=new).to_parquet(tmp_path / "old.parquet")
+    whole.drop(columns=new).to_csv(tmp_path / "old.csv", index=False)
+    for name in ("old.parquet", "old.csv"):
+        old = tables.read_table(tmp_path / name, PICKS)
+        assert list(old) == PICKS.names and old[new].isna().all(axis=None)
+        assert old["amplitude"].tolist()[0] == 1.5
+    joined = tables.concatenate([old, whole], PICKS)
+    assert joined["snr"].isna().tolist() == [True, True, False, True]
+
+
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(TableError, match=r"PICKS: column 'probability' is missing; found \["):
         validate(picks_of({}).drop(columns="probability"), PICKS)

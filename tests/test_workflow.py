@@ -45,7 +45,7 @@ def test_a_good_file_is_read_with_its_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"colour": "blue"}, ["unknown key colour", "allowed are archive, association"]),
+        ({"colour": "blue"}, ["unknown key colour", "allowed are amplitudes, archive, association"]),
         (
             {"picking": {"method": "stalta", "p_treshold": 4}},
             ["picking", "p_treshold", "allowed are", "p_threshold"],
@@ -77,6 +77,11 @@ def test_what_is_wrong_is_said_clearly(tmp_path: Path, changes: dict[str, Any], 
         load_workflow(path)
     for part in [str(path), *said]:
         assert part in str(caught.value)
+
+
+def test_without_a_picking_block_the_bundled_picker_picks(tmp_path: Path) -> None:
+    workflow = load_workflow(write(tmp_path, picking=None))
+    assert workflow.parameters()["picking"]["method"] == "bundled"
 
 
 def test_settings_replace_values_and_are_checked_like_the_file(tmp_path: Path) -> None:

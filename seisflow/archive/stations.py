@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from seisflow.tables import STATIONS, validate
 if TYPE_CHECKING:
     import obspy
 
-__all__ = ["read_inventory", "read_stations"]
+__all__ = ["holds_responses", "read_inventory", "read_stations"]
 
 _OPEN_YEAR = 2200
 """Epochs that end in this year or later are still running: people write 2500, 2599, 2999, 9999."""
@@ -123,6 +123,11 @@ def read_inventory(
     if _is_csv(place):
         raise MetadataError(f"{place.uri} holds no responses; give a StationXML file or folder")
     return read_stationxml(place, "response", select, storage_options)
+
+
+def holds_responses(path: str | Path) -> bool:
+    """Return whether an inventory is of a kind that may hold responses: all but a CSV; nothing is read."""
+    return not _is_csv(PurePosixPath(str(path)))
 
 
 def _rows_of_inventory(inventory: obspy.Inventory) -> pd.DataFrame:
@@ -242,5 +247,5 @@ def _apart_m(one: dict[Hashable, Any], other: dict[Hashable, Any]) -> float:
     return float(np.sqrt(north**2 + east**2 + (one["elevation_m"] - other["elevation_m"]) ** 2))
 
 
-def _is_csv(place: Place) -> bool:
+def _is_csv(place: Place | PurePosixPath) -> bool:
     return place.name.lower().endswith((".csv", ".txt"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree
 
 from seisflow.archive.selection import is_wanted
 from seisflow.errors import ArchiveError, MetadataError
@@ -18,7 +20,7 @@ from seisflow.storage import File, Place, open_place
 if TYPE_CHECKING:
     import obspy
 
-__all__ = ["DOWNLOADED", "read_stationxml"]
+__all__ = ["DOWNLOADED", "read_stationxml", "response_digest"]
 
 DOWNLOADED = ".seisflow/stations"
 """Folder below the root of a download that holds the StationXML files."""
@@ -58,6 +60,47 @@ def read_stationxml(
             f"{place.uri} holds no StationXML file; give one, a folder with some, or a CSV file"
         )
     return merged
+
+
+def response_digest(place: Place, network: str, station: str) -> str:
+    """Return a hash of the responses that a local file or folder holds of one station, '' for none.
+
+    Only epochs, sampling rates and responses enter it: another station or description changes nothing.
+
+    Raises
+    ------
+    MetadataError
+        If there is no such file, or one of them is no XML.
+    """
+    files = _of_stations(_files(place, "{}"), [f"{network}.{station}"])
+    digests = (_channel_digests(file).get((network, station), "") for file in files)
+    found = "".join(sorted(digests))
+    return hashlib.blake2b(found.encode(), digest_size=8).hexdigest() if found else ""
+
+
+@lru_cache(maxsize=1024)
+def _channel_digests(file: File) -> dict[tuple[str, str], str]:
+    """Return a hash for each station of a file of what decides its ground motion."""
+    digests: dict[tuple[str, str], str] = {}
+    network = ""
+    try:
+        content = io.BytesIO(open_place(file.uri).read_bytes())
+        for event, element in ElementTree.iterparse(content, ["start", "end"]):
+            name = element.tag.rpartition("}")[2]
+            if (event, name) == ("start", "Network"):
+                network = element.get("code", "")
+            elif (event, name) == ("end", "Station"):
+                hashed = hashlib.blake2b(digest_size=8)
+                for channel in element.iterfind("{*}Channel"):
+                    hashed.update(repr(sorted(channel.items())).encode())
+                    for part in (*channel.iterfind("{*}SampleRate"), *channel.iterfind("{*}Response")):
+                        hashed.update(ElementTree.tostring(part))
+                key = network, element.get("code", "")
+                digests[key] = digests.get(key, "") + hashed.hexdigest()
+                element.clear()
+    except ElementTree.ParseError as error:
+        raise MetadataError(f"{file.uri} is no StationXML that can be read: {error}") from error
+    return digests
 
 
 def _files(place: Place, options: str) -> tuple[File, ...]:

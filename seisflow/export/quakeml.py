@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Quakeml"]
 
 POLARITIES = {"up": "positive", "down": "negative"}
+UNITS = {"m": "m", "m/s": "m/s", "m/s**2": "m/(s*s)"}
+"""What QuakeML calls a unit; it has no counts, they are another unit."""
 CONFIDENCE_PERCENT = 68.0
 
 
@@ -54,9 +56,14 @@ class Quakeml(Exporter):
         if self.all_picks:
             free = catalog.picks[~catalog.picks["pick_id"].isin(catalog.assignments["pick_id"])]
             if len(free):
-                picks = [self._pick(row) for row in each_row(free)]
-                name = self._id("event", "unassociated")
-                events.append(oe.Event(resource_id=name, event_type="not reported", picks=picks))
+                rows = each_row(free)
+                event = oe.Event(
+                    resource_id=self._id("event", "unassociated"),
+                    event_type="not reported",
+                    picks=[self._pick(row) for row in rows],
+                    amplitudes=[self._amplitude(row) for row in rows if np.isfinite(row.amplitude)],
+                )
+                events.append(event)
         path = folder / "catalog.xml"
         whole = oe.Catalog(events, resource_id=self._id("catalog", "catalog"), creation_info=_nobody())
         whole.write(str(path), format="QUAKEML")
@@ -91,6 +98,7 @@ class Quakeml(Exporter):
             event_type="earthquake",
             event_type_certainty="suspected",
             picks=[self._pick(row) for row in rows],
+            amplitudes=[self._amplitude(row) for row in rows if np.isfinite(row.amplitude)],
             origins=[origin],
             magnitudes=magnitudes,
             preferred_origin_id=origin.resource_id,
@@ -144,22 +152,36 @@ class Quakeml(Exporter):
         )
 
     def _pick(self, row: Any) -> Any:
-        from obspy.core.event import Pick, WaveformStreamID
+        from obspy.core.event import Pick
 
         return Pick(
             resource_id=self._id("pick", row.pick_id),
             time=_utc(row.time),
-            waveform_id=WaveformStreamID(
-                network_code=row.network,
-                station_code=row.station,
-                location_code=row.location,
-                channel_code=row.band or None,
-            ),
+            waveform_id=_channel(row),
             phase_hint=row.phase,
             polarity=POLARITIES.get(row.polarity),
             method_id=self._id("method", row.method),
             evaluation_mode="automatic",
             comments=[self._comment("pick", row.pick_id, f"probability: {row.probability:.4g}")],
+        )
+
+    def _amplitude(self, row: Any) -> Any:
+        from obspy.core.event import Amplitude
+
+        unit = row.amplitude_unit or "unknown"
+        known = UNITS.get(unit, "other")
+        comments = [self._comment("amplitude", row.pick_id, f"unit: {unit}")] if known == "other" else []
+        return Amplitude(
+            resource_id=self._id("amplitude", row.pick_id),
+            generic_amplitude=float(f"{row.amplitude:.7g}"),
+            type="A",
+            category="point",
+            unit=known,
+            snr=_known(row.snr),
+            pick_id=self._id("pick", row.pick_id),
+            waveform_id=_channel(row),
+            evaluation_mode="automatic",
+            comments=comments,
         )
 
     def _comment(self, kind: str, name: str, text: str) -> Any:
@@ -183,6 +205,17 @@ def _quality(event: Any, rows: list[Any]) -> Any:
         azimuthal_gap=_known(event.gap_deg),
         minimum_distance=min(distances_deg, default=None),
         maximum_distance=max(distances_deg, default=None),
+    )
+
+
+def _channel(row: Any) -> Any:
+    from obspy.core.event import WaveformStreamID
+
+    return WaveformStreamID(
+        network_code=row.network,
+        station_code=row.station,
+        location_code=row.location,
+        channel_code=row.band or None,
     )
 
 

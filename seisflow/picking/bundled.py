@@ -89,10 +89,12 @@ class Bundled(NetworkPicker):
 def _model(weights: WeightFile, device: str) -> ContinuousModel:
     """Build the network of some weights once a process."""
     from seisflow.picking.inference.engine import ContinuousModel
+    from seisflow.picking.inference.sliding import Sliding
     from seisflow.picking.networks.bundled import BundledNetwork
 
     network = BundledNetwork.of(weights).for_inference().to(device)
-    return ContinuousModel(network, (1, 2), N_STATISTICS, N_REACH, N_CHUNK, 1)
+    sliding = Sliding(N_STATISTICS, N_STATISTICS // 2)
+    return ContinuousModel(network, (1, 2), sliding, N_REACH, N_CHUNK, 1)
 
 
 def bundled_weights(name_or_path: str) -> WeightFile:

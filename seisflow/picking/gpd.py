@@ -20,8 +20,8 @@ __all__ = ["GPD"]
 class GPD(SeisBenchPicker):
     """GPD (Ross et al. 2018) with any weights of SeisBench's class; needs the extra `seisbench`.
 
-    On CPUs that multiply bfloat16 every window is first looked at in it, and only those where a phase may
-    reach half its threshold are computed in float32.
+    On CPUs that multiply integers of eight bits every window is first looked at in these, and only those
+    where a phase may reach half its threshold are computed in float32.
 
     References
     ----------
@@ -32,8 +32,8 @@ class GPD(SeisBenchPicker):
     model_class: ClassVar[str] = "GPD"
     cpu_batch_size: ClassVar[int] = 512
 
-    screen_margin: Annotated[float, Field(ge=0, le=1)] = 0.15
-    """How much the probability in bfloat16 may err at most; 1 computes every window in float32."""
+    screen_margin: Annotated[float, Field(gt=0)] | None = 1.5
+    """How much the logarithm of the odds of a phase may err in eight bits; None computes all in float32."""
 
     def _window_model(self) -> WindowModel:
         least = tuple(threshold / 2 for threshold in self.thresholds().values())
@@ -41,13 +41,14 @@ class GPD(SeisBenchPicker):
 
 
 @lru_cache(maxsize=4)
-def _fast(weights: Weights, device: str, least: tuple[float, ...], margin: float) -> WindowModel:
+def _fast(weights: Weights, device: str, least: tuple[float, ...], margin: float | None) -> WindowModel:
     """Return the network arranged for inference, and its normalisation as the engine does it."""
-    from seisflow.picking.networks.gpd import FastGPD, ScreenedGPD, can_screen
+    from seisflow.picking.networks.eightbit import can_multiply_eight_bits
+    from seisflow.picking.networks.gpd import FastGPD, ScreenedGPD
 
     plain = window_model("GPD", weights, device)
     exact = FastGPD(build_model("GPD", weights))
     network: Any = exact
-    if device == "cpu" and can_screen() and margin < 1:
+    if device == "cpu" and margin is not None and can_multiply_eight_bits():
         network = ScreenedGPD(exact, plain.classes, least, margin)
     return replace(plain, network=network.to(device), demean=True, scale="peak of all")

@@ -124,9 +124,21 @@ def strongest(onsets: NDArray[np.int64], strength: NDArray[np.float64], n_apart:
     onsets, strength = onsets[order], strength[order]
     low = np.searchsorted(onsets, onsets - n_apart)
     high = np.searchsorted(onsets, onsets + n_apart, side="right")
-    best = [first + int(np.argmax(strength[first:last])) for first, last in zip(low, high, strict=True)]
-    kept: NDArray[np.int64] = order[np.array(best, int) == np.arange(len(order))]
+    own = np.arange(len(order))
+    largest, earlier = _largest(strength, low, high), _largest(strength, low, own)
+    kept: NDArray[np.int64] = order[(strength >= largest) & (strength > earlier)]
     return kept
+
+
+def _largest(
+    values: NDArray[np.float64], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the largest of ``values[first:last]`` for each range, minus infinity for empty ones."""
+    if not len(first):
+        return np.zeros(0)
+    edges = np.stack([first, last], axis=1).ravel()
+    largest = np.maximum.reduceat(np.append(values, -np.inf), edges)[::2]
+    return np.where(first < last, largest, -np.inf)
 
 
 def largest_rise(

@@ -47,9 +47,6 @@ class NetworkPicker(Picker):
     s_threshold: Probability | None = None
     """Smallest probability of an S pick; by default that of the weights, to which its meaning belongs."""
 
-    amplitude_window_s: Annotated[float, Field(gt=0, le=30.0)] = 3.0
-    """Seconds after the onset in which the amplitude is measured."""
-
     batch_size: Annotated[int, Field(ge=1)] | None = None
     """Windows in one call of the network; by default what fits the caches of a CPU, and 1,024 on a GPU."""
 
@@ -57,7 +54,7 @@ class NetworkPicker(Picker):
     """Where the network runs; auto takes a GPU where there is one."""
 
     threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads of the picker; by default torch's own setting."""
+    """CPU threads of the picker; by default torch's setting, or OMP_NUM_THREADS, or all processors."""
 
     @property
     def resources(self) -> dict[str, float]:
@@ -86,7 +83,7 @@ class NetworkPicker(Picker):
         }
 
     def pick(self, waveforms: xr.Dataset) -> pd.DataFrame:
-        """Return picks: columns phase, time, probability, amplitude, polarity.
+        """Return picks: columns phase, time, probability, trigger_start, trigger_end.
 
         Raises
         ------
@@ -98,20 +95,18 @@ class NetworkPicker(Picker):
         import numpy as np
         import pandas as pd
 
-        from seisflow.picking.amplitudes import peak_amplitudes
+        from seisflow.picking.inference.triggers import Onsets
 
-        found = self.onsets(waveforms)
-        peaks = np.concatenate([onsets.peak for onsets in found.values()])
-        probability = np.concatenate([onsets.probability for onsets in found.values()])
-        rate_hz = float(waveforms.attrs["sampling_rate_hz"])
-        traces = np.asarray(waveforms["waveform"].to_numpy(), np.float32)
+        by_phase = self.onsets(waveforms)
+        found = Onsets.joined(list(by_phase.values()))
+        times = waveforms["time"].to_numpy()
         return pd.DataFrame(
             {
-                "phase": np.repeat(list(found), [len(onsets.peak) for onsets in found.values()]),
-                "time": pd.to_datetime(waveforms["time"].to_numpy()[peaks], utc=True),
-                "probability": probability.round(PROBABILITY_DECIMALS),
-                "amplitude": peak_amplitudes(traces, peaks, rate_hz, self.amplitude_window_s),
-                "polarity": "",
+                "phase": np.repeat(list(by_phase), [len(onsets.peak) for onsets in by_phase.values()]),
+                "time": pd.to_datetime(times[found.peak], utc=True),
+                "probability": found.probability.round(PROBABILITY_DECIMALS),
+                "trigger_start": pd.to_datetime(times[found.start], utc=True),
+                "trigger_end": pd.to_datetime(times[found.end], utc=True),
             }
         )
 
@@ -186,7 +181,7 @@ class NetworkPicker(Picker):
         """Where the network runs on this machine."""
         from seisflow.picking.inference.forward import device_of
 
-        return str(device_of(self.device).type)
+        return device_of(self.device)
 
     def _placement(self) -> Placement:
         from seisflow.picking.inference.engine import Placement

@@ -1,18 +1,25 @@
-"""Where exactly an onset is: two autoregressive models, one of the noise and one of the signal."""
+"""Where exactly an onset is: by two autoregressive models, of noise and of signal, or by kurtosis."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seisflow.picking.characteristic import gather
 
-__all__ = ["ar_aic", "refined"]
+__all__ = ["Refinement", "ar_aic", "kurtosis_rise", "refined"]
 
 Windows = NDArray[np.float64]
+Refinement = Literal["ar", "kurtosis"]
 
 FLOOR = 1e-12
 EDGE = 5
+BATCH = 128
+"""Windows whose kurtosis is measured at a time: it takes `KURTOSIS_S` times their memory."""
+KURTOSIS_S = 0.5
+"""Length of the windows whose kurtosis is measured, s."""
 
 
 def ar_aic(windows: Windows, n_noise: int, n_signal: int, order: int) -> NDArray[np.int64]:
@@ -55,6 +62,38 @@ def ar_aic(windows: Windows, n_noise: int, n_signal: int, order: int) -> NDArray
     return best
 
 
+def kurtosis_rise(windows: Windows, n_short: int) -> NDArray[np.int64]:
+    """Return the sample at which the kurtosis of the `n_short` samples before it begins to rise.
+
+    The rises of the kurtosis, summed over components and added up along the window, lie farthest below
+    the straight line from their first sum to the last where they begin.
+
+    Parameters
+    ----------
+    windows : ndarray of float, shape (window, component, sample)
+        No gaps; a component that is zero throughout has no say.
+    n_short : int
+
+    Returns
+    -------
+    ndarray of int, shape (window,)
+
+    References
+    ----------
+    Baillard, C. et al. (2014), Bull. Seismol. Soc. Am. 104, 394-409, doi:10.1785/0120120347.
+    """
+    short = np.lib.stride_tricks.sliding_window_view(windows, n_short, axis=2)
+    centred = short - short.mean(axis=3, keepdims=True)
+    square = np.square(centred, out=centred)
+    spread = square.mean(axis=3)
+    kurtosis = np.square(square).mean(axis=3) / np.maximum(np.square(spread), 1e-60)
+    rises = np.maximum(np.diff(kurtosis, axis=2), 0).sum(axis=1)
+    total = np.cumsum(rises, axis=1)
+    line = np.linspace(total[:, 0], total[:, -1], total.shape[1], axis=1)
+    onset: NDArray[np.int64] = np.argmin(total - line, axis=1) + n_short
+    return onset
+
+
 def _fit(windows: Windows, order: int) -> Windows:
     """Return the coefficients that predict a sample from the `order` before it, by least squares."""
     n = windows.shape[1]
@@ -84,8 +123,9 @@ def refined(
     after_s: float,
     *,
     order: int,
+    refinement: Refinement = "ar",
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the onset near each trigger by `ar_aic`, and whether the samples around it are all there.
+    """Return the onset near each trigger, and whether the samples around it are all there.
 
     Parameters
     ----------
@@ -98,6 +138,8 @@ def refined(
         is taken as noise, the last half of what lies after as signal.
     order : int
         Order of the autoregressive models.
+    refinement : {"ar", "kurtosis"}
+        `ar_aic` or `kurtosis_rise`.
     """
     n_before, n_after = round(before_s * rate_hz), round(after_s * rate_hz)
     n_noise, n_signal = max(n_before // 2, 3 * order), max(n_after // 2, 3 * order)
@@ -109,4 +151,8 @@ def refined(
     complete: NDArray[np.bool_] = np.all(np.isfinite(windows), axis=2)
     windows[~complete] = 0
     usable: NDArray[np.bool_] = np.any(complete, axis=1)
-    return starts + ar_aic(windows, n_noise, n_signal, order), usable
+    if refinement == "ar":
+        return starts + ar_aic(windows, n_noise, n_signal, order), usable
+    n_short = min(round(KURTOSIS_S * rate_hz), n_before // 2)
+    batches = np.array_split(windows, -(-len(windows) // BATCH))
+    return starts + np.concatenate([kurtosis_rise(batch, n_short) for batch in batches]), usable

@@ -31,6 +31,8 @@ N_OVERLAP = 1500
 """Samples that neighbouring windows share, as SeisBench has it."""
 N_STATISTICS = 3000
 """In continuous mode, samples in a window of the sliding statistics: the length of training windows."""
+N_CELL = 250
+"""In continuous mode, samples between the knots of the sliding statistics where their rise is limited."""
 N_REACH = 2816
 """No output of the network depends on samples farther away; a multiple of the 256 of its lowest level."""
 N_GUARD = 50
@@ -45,7 +47,7 @@ class PhaseNet(NetworkPicker):
     """PhaseNet (Zhu & Beroza 2019) on continuous waveforms.
 
     In mode `continuous` each component is divided by its sliding standard deviation after its sliding
-    mean was removed, as PhaseNet's own code does, and the network sees the whole record at
+    mean was removed, nearly as PhaseNet's own code does, and the network sees the whole record at
     once; picks are maxima of the probability. In mode `windowed` it sees overlapping windows of 3,001
     samples, each normalised by itself, whose outputs are averaged; picks are SeisBench's triggers.
 
@@ -55,7 +57,7 @@ class PhaseNet(NetworkPicker):
     """
 
     name: ClassVar[str] = "phasenet"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     mode: Literal["auto", "continuous", "windowed"] = "auto"
     """`continuous`, or `windowed`; auto is continuous for weights that divide by the standard deviation."""
@@ -67,6 +69,10 @@ class PhaseNet(NetworkPicker):
 
     separation_s: Annotated[float, Field(ge=0.1, le=5.0)] = 0.5
     """In mode continuous two picks of one phase are at least so far apart, s; the likelier one stays."""
+
+    rise_limit: Annotated[float, Field(gt=1)] | None = 3.0
+    """In mode continuous the deviation of the 30 s around is at most so many times that of the 30 s before:
+    a large earthquake does not hide the small one that it follows. None is PhaseNet's own code."""
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result; `auto` is resolved."""
@@ -127,7 +133,7 @@ class PhaseNet(NetworkPicker):
         runs = [finite_runs(trace) for trace in data]
         runs = [found[found[:, 1] - found[:, 0] >= N_SHORTEST] for found in runs]
         blocked = near_edges([runs[row] for row in rows if row >= 0], data.shape[1], N_GUARD)
-        model = _continuous(self._weights(), self._device)
+        model = _continuous(self._weights(), self._device, self.rise_limit)
         for piece in annotate_trace(model, data, rows, runs, first, self._placement()):
             piece.curves[:, blocked[piece.first : piece.first + piece.curves.shape[1]]] = 0
             yield piece
@@ -158,8 +164,9 @@ def _windowed(weights: Weights, device: str) -> WindowModel:
 
 
 @lru_cache(maxsize=4)
-def _continuous(weights: Weights, device: str) -> ContinuousModel:
+def _continuous(weights: Weights, device: str, rise_limit: float | None) -> ContinuousModel:
     from seisflow.picking.inference.engine import ContinuousModel
+    from seisflow.picking.inference.sliding import Sliding
     from seisflow.picking.networks.direct import DirectPhaseNet
 
     if not _allows_continuous(weights):
@@ -171,9 +178,13 @@ def _continuous(weights: Weights, device: str) -> ContinuousModel:
             f"nothing else; these want {asked}; take mode 'windowed'"
         )
     network = _network(weights, device)
+    n_chunk, n_batch = 2**15, 16
     if isinstance(network, DirectPhaseNet):  # cuts its input itself into what fits a cache
-        return ContinuousModel(network, _classes(weights), N_STATISTICS, N_REACH, 2**19, 1)
-    return ContinuousModel(network, _classes(weights), N_STATISTICS, N_REACH, 2**15, 16)
+        n_chunk, n_batch = 2**19, 1
+    sliding = Sliding(N_STATISTICS, N_STATISTICS // 2)
+    if rise_limit is not None:
+        sliding = Sliding(N_STATISTICS, N_CELL, rise_limit)
+    return ContinuousModel(network, _classes(weights), sliding, N_REACH, n_chunk, n_batch)
 
 
 def _classes(weights: Weights) -> tuple[int, ...]:
@@ -184,9 +195,6 @@ def _classes(weights: Weights) -> tuple[int, ...]:
 @lru_cache(maxsize=4)
 def _network(weights: Weights, device: str) -> Callable[[Tensor], Tensor] | DirectPhaseNet:
     """Build the network of some weights once a process: compiled for the CPU where it can be."""
-    from seisflow.picking.networks.direct import DirectPhaseNet
-    from seisflow.picking.networks.phasenet import PhaseNetNetwork
-
     arguments = weights.model_args
     if arguments.get("norm", "std") not in ("std", "peak") or not {"P", "S"} <= set(
         arguments.get("phases", "NPS")
@@ -195,13 +203,17 @@ def _network(weights: Weights, device: str) -> Callable[[Tensor], Tensor] | Dire
             f"weights with norm {arguments.get('norm')!r} and phases {arguments.get('phases')!r} are not "
             "supported; allowed are norm 'std' or 'peak', and phases that hold P and S"
         )
+    n_classes = int(arguments.get("classes", 3))
+    if device == "cpu" and n_classes == 3:
+        from seisflow.picking.networks.direct import DirectPhaseNet
+
+        return DirectPhaseNet(weights.state)
+    from seisflow.picking.networks.phasenet import PhaseNetNetwork
+
     network = PhaseNetNetwork(
         in_channels=int(arguments.get("in_channels", 3)),
-        classes=int(arguments.get("classes", 3)),
+        classes=n_classes,
         filter_factor=int(arguments.get("filter_factor", 1)),
     )
     network.load_seisbench(weights.state)
-    network.eval()
-    if device == "cpu" and int(arguments.get("classes", 3)) == 3:
-        return DirectPhaseNet(network)
     return network.for_inference().to(device)

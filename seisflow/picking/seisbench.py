@@ -114,6 +114,8 @@ def build_model(name: str, weights: Weights) -> Any:
     WeightsError
         If SeisBench is not installed, or the weights do not fit.
     """
+    import torch
+
     try:
         import seisbench.models
     except ImportError as error:
@@ -124,7 +126,7 @@ def build_model(name: str, weights: Weights) -> Any:
     arguments = {key: value for key, value in weights.model_args.items() if key not in refused}
     try:
         model = getattr(seisbench.models, name)(**arguments)
-        model.load_state_dict(weights.state)
+        model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.state.items()})
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"the weights do not fit SeisBench's {name}: {error}") from error
     model.default_args.update(weights.default_args)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -74,7 +74,8 @@ class StaLta(Picker):
     References
     ----------
     Allen, R. V. (1978), Bull. Seismol. Soc. Am. 68, 1521-1532. Sleeman, R. & van Eck, T. (1999), Phys.
-    Earth Planet. Inter. 113, 265-275, doi:10.1016/S0031-9201(99)00007-2.
+    Earth Planet. Inter. 113, 265-275, doi:10.1016/S0031-9201(99)00007-2. Baillard, C. et al. (2014), Bull.
+    Seismol. Soc. Am. 104, 394-409, doi:10.1785/0120120347.
     """
 
     name: ClassVar[str] = "stalta"
@@ -131,8 +132,8 @@ class StaLta(Picker):
     s_ar_order: Annotated[int, Field(ge=1, le=20)] = 3
     """Order of the autoregressive models that refine S."""
 
-    amplitude_window_s: Duration = 3.0
-    """Seconds after the onset in which the amplitude is measured."""
+    refinement: Literal["ar", "kurtosis"] = "ar"
+    """How an onset is refined: where two autoregressive models meet, or where the kurtosis rises."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -161,7 +162,7 @@ class StaLta(Picker):
         return None
 
     def pick(self, waveforms: xr.Dataset) -> pd.DataFrame:
-        """Return picks: columns phase, time, probability, amplitude, polarity.
+        """Return picks: columns phase, time, probability.
 
         Raises
         ------
@@ -170,8 +171,6 @@ class StaLta(Picker):
         """
         import numpy as np
         import pandas as pd
-
-        from seisflow.picking.amplitudes import peak_amplitudes
 
         rate_hz = float(waveforms.attrs["sampling_rate_hz"])
         traces = _living(waveforms, rate_hz)
@@ -184,8 +183,6 @@ class StaLta(Picker):
                 "phase": np.repeat(list(phases), [len(onsets.samples) for onsets in phases.values()]),
                 "time": pd.to_datetime(waveforms["time"].to_numpy()[samples], utc=True),
                 "probability": (1 - 1 / np.maximum(snr, 1)).round(4),
-                "amplitude": peak_amplitudes(traces, samples, rate_hz, self.amplitude_window_s),
-                "polarity": "",
             }
         )
 
@@ -254,7 +251,13 @@ class StaLta(Picker):
         from seisflow.picking.onset import refined
 
         samples, usable = refined(
-            band.filtered, triggers, band.rate_hz, around.before_s, around.after_s, order=around.order
+            band.filtered,
+            triggers,
+            band.rate_hz,
+            around.before_s,
+            around.after_s,
+            order=around.order,
+            refinement=self.refinement,
         )
         snr, late_snr = signal_to_noise(band.energy, samples, band.rate_hz, around.noise_s)
         usable &= (snr > self.min_snr) & ~is_glitch(band.raw, samples, band.rate_hz, GLITCH_EXCESS)

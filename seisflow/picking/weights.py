@@ -11,7 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seisflow.errors import WeightsError
+from seisflow.picking.statedict import read_state_dict
 
 __all__ = ["Weights", "read_weights"]
 
@@ -25,7 +29,7 @@ class Weights:
     digest : str
         Hash of the content: the same wherever the file lies.
     state : dict
-        Tensor by layer name (SeisBench's layout).
+        Array by layer name (SeisBench's layout).
     model_args : dict
         SeisBench's description: ``sampling_rate``, ``component_order``, ``phases``, ``norm``...
     default_args : dict
@@ -33,7 +37,7 @@ class Weights:
     """
 
     digest: str
-    state: dict[str, Any] = field(compare=False, repr=False)
+    state: dict[str, NDArray[Any]] = field(compare=False, repr=False)
     model_args: dict[str, Any] = field(compare=False, repr=False)
     default_args: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -75,17 +79,10 @@ def _description_file(path: Path) -> Path | None:
 
 @lru_cache(maxsize=8)
 def _from_bytes(content: bytes, description: bytes, where: str) -> Weights:
-    import io
-    import pickle
-
-    import torch
-
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        state = read_state_dict(content)
         model_args, default_args = _described(json.loads(description))
-        if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
-            raise ValueError("it holds something else than tensors by name")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError, OSError) as error:
+    except ValueError as error:
         raise WeightsError(
             f"{where} is no weights file (a torch state dict, with JSON beside it): {error}"
         ) from error
@@ -122,16 +119,17 @@ def _from_seisbench(name: str, model: str) -> Weights:
     for pattern, version, text in getattr(network, "_weight_warnings", []):
         if re.fullmatch(pattern, name) and version == network.weights_version:
             warnings.warn(f"weights '{name}', version {version}, of {model}: {text}", stacklevel=2)
-    state, model_args = dict(network.state_dict()), network.get_model_args()
+    state = {key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
+    model_args = network.get_model_args()
     return Weights(_digest(state, model_args), state, model_args, dict(network.default_args))
 
 
-def _digest(state: dict[str, Any], model_args: dict[str, Any]) -> str:
-    """Return a hash of the tensors and of what decides how they are used."""
+def _digest(state: dict[str, NDArray[Any]], model_args: dict[str, Any]) -> str:
+    """Return a hash of the numbers and of what decides how they are used."""
     hasher = hashlib.blake2b(digest_size=8)
     kept = ("sampling_rate", "component_order", "phases", "norm", "norm_detrend", "filter_factor")
     hasher.update(json.dumps({key: model_args.get(key) for key in kept}, sort_keys=True).encode())
-    for name, tensor in sorted(state.items()):
-        hasher.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    for name, array in sorted(state.items()):
+        hasher.update(f"{name}{tuple(array.shape)}torch.{array.dtype}".encode())
+        hasher.update(np.ascontiguousarray(array).tobytes())
     return hasher.hexdigest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import xarray as xr
+    from numpy.typing import NDArray
 
     from seisflow.run.parts import Parts
     from seisflow.run.plan import Plan
@@ -127,9 +128,15 @@ class Picking(Stage):
 
     @property
     def identity(self) -> list[Any]:
-        """Return the identities of picker, preparation and archive layout."""
+        """Return the identities of picker, amplitudes, polarity, preparation and archive layout."""
         workflow = self.workflow
-        return [workflow.picking.identity(), workflow.preparation.identity(), workflow.archive.identity()]
+        return [
+            workflow.picking.identity(),
+            workflow.preparation.identity(),
+            workflow.archive.identity(),
+            workflow.amplitudes.identity(),
+            workflow.polarity.identity() if workflow.polarity is not None else "",
+        ]
 
     @property
     def resources(self) -> dict[str, float]:
@@ -143,7 +150,19 @@ class Picking(Stage):
     @cached_property
     def reach_s(self) -> float:
         """Return the margins of picking and of preparation together."""
-        return self.workflow.picking.margin_s + self.workflow.preparation.margin_s
+        return self.picking_margin_s + self.workflow.preparation.margin_s
+
+    @cached_property
+    def picking_margin_s(self) -> float:
+        """Return the seconds of waveform on which picks at the ends of a window depend."""
+        workflow = self.workflow
+        picker, polarity = workflow.picking, workflow.polarity
+        restoring_s = workflow.amplitudes.margin_s if workflow.wants_responses else 0.0
+        return max(
+            picker.margin_s,
+            picker.amplitude_margin_s + restoring_s,
+            polarity.margin_s if polarity is not None else 0.0,
+        )
 
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the files of a station-day, where they lie on no local disk."""
@@ -171,7 +190,7 @@ class Picking(Stage):
 
         workflow, key = self.workflow, job.unit.key
         site = _site(stations, key)
-        wide = key.window.widened(workflow.picking.margin_s)
+        wide = key.window.widened(self.picking_margin_s)
         preparation = workflow.preparation
         span = wide.widened(preparation.margin_s)
         traces = workflow.archive.read(job.unit.uris, span, contents, preparation.bands)
@@ -181,10 +200,21 @@ class Picking(Stage):
         waveforms = prepare_waveforms(traces, preparation, wide, site, inventory)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
         del traces, contents  # as large as the dataset
-        picks = pick_phases(waveforms, workflow.picking, key.window)
+        motion = partial(self._motion, waveforms, notes) if workflow.wants_responses else None
+        picks = pick_phases(waveforms, workflow.picking, key.window, workflow.polarity, motion)
         return Outcome(
             {"picks": picks, "availability": _availability(waveforms, key.window)}, "; ".join(notes)
         )
+
+    def _motion(self, waveforms: xr.Dataset, notes: list[str], spans: NDArray[np.int64]) -> xr.Dataset:
+        """Return the ground motion around the picks of a station-day; what lacks a response is noted."""
+        from seisflow.waveforms import restore_motion
+
+        codes = (str(waveforms.coords[name].item()) for name in ("network", "station"))
+        inventory = self.workflow.stations.responses(*codes)
+        restored = restore_motion(waveforms, spans, inventory, self.workflow.amplitudes.lowest_frequency_hz)
+        notes += [f"{problem}; amplitudes in counts" for problem in restored.attrs["problems"]]
+        return restored
 
 
 class Association(Stage):

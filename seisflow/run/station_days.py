@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from seisflow.archive.stations import holds_responses
+from seisflow.archive.stationxml import response_digest
 from seisflow.keys import StationDay, Window, day_label
 from seisflow.run.units import Unit, digest
+from seisflow.storage import open_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,7 @@ class StationDays:
         self.reach_s = reach_s
         self._block = lru_cache(maxsize=3)(self._read_block)  # a window reads the days beside it
         self._codes = lru_cache(maxsize=2)(self._read_codes)
+        self._responses = lru_cache(maxsize=None)(self._responses_of)
 
     def names(self, window: Window) -> list[str]:
         """Return the names of the station-days of a window, sorted by network and station."""
@@ -94,7 +96,7 @@ class StationDays:
                 StationDay(*code, window),
                 f"{code[0]}.{code[1]}.{label}",
                 tuple(dict.fromkeys(earlier.uris + files.uris + later.uris)),  # one may span midnight
-                digest((self.responses, earlier.label, files.label, later.label)),
+                digest((self._responses(*code), earlier.label, files.label, later.label)),
                 earlier.n_bytes + files.n_bytes + later.n_bytes,
                 max(len(files.uris), 3 * files.channel_groups),
                 unread,
@@ -102,17 +104,16 @@ class StationDays:
             units.append(unit)
         return units
 
-    @cached_property
-    def responses(self) -> str:
-        """Hash of the inventory where the waveforms depend on its responses, else ''."""
-        inventory = self.workflow.stations.inventory
-        if self.workflow.preparation.remove_response == "none":
+    def _responses_of(self, network: str, station: str) -> str:
+        """Return a hash of the responses of a station where the result depends on them, else ''."""
+        workflow = self.workflow
+        inventory = workflow.stations.inventory
+        wants = workflow.preparation.remove_response != "none" or workflow.wants_responses
+        if not (wants and holds_responses(inventory)):
             return ""
         if "://" in inventory:
             return digest([inventory])
-        path = Path(inventory)
-        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        return digest(hashlib.blake2b(file.read_bytes()).hexdigest() for file in files)
+        return response_digest(open_place(inventory), network, station)
 
     def _read_codes(self, number: int) -> dict[int, list[Code]]:
         """Read which stations have data on `BLOCK_DAYS` days, sorted."""

@@ -181,7 +181,7 @@ def make_truth(
     catalog = Catalog(
         validate(pd.DataFrame(events), EVENTS) if events else empty(EVENTS),
         concatenate(assignments, ASSIGNMENTS),
-        validate(picks.sort_values(["time", "pick_id"]), PICKS),
+        validate(picks.drop(columns="snr").sort_values(["time", "pick_id"]), PICKS),  # theirs is another
     )
     labels = pd.DataFrame(families, columns=["event_id", "cluster_id", "score"])
     return catalog, labels, picks[["pick_id", "snr"]].reset_index(drop=True)
@@ -211,6 +211,7 @@ def _arrival(source: Source, site: Site, ray: Ray, signal: Signal, scenario: Sce
         "time": instant(source.time_s + ray.time_s, scenario),
         "probability": 1.0,
         "amplitude": signal.amplitude,
+        "amplitude_unit": "count",
         "polarity": ("up" if vertical > 0 else "down") if readable else "",
         "method": "truth",
         "residual_s": ray.time_s - ray.model_time_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
     import obspy
     from numpy.typing import NDArray
 
-__all__ = ["remove_response"]
+__all__ = ["band_corners_hz", "band_taper", "epochs_of", "remove_response", "span_of", "to_velocity"]
 
 _UPPER_TAPER = (0.8, 0.95)
 """Part of the Nyquist frequency where the pass-band ends, and where it is closed."""
+
+_EVALUATING = threading.Lock()
+"""obspy's evalresp keeps its state in global variables of C."""
 
 _BLOCK = 1 << 20
 """Values that are worked on at once: a day of 200 Hz need not have several copies of itself."""
@@ -53,8 +57,8 @@ def remove_response(
     """
     moved = np.full(len(values), np.nan, dtype=np.float32)
     is_open, units = np.isfinite(values), set()
-    for epoch in _epochs(inventory, channel_id):
-        is_in = _span_of(times, epoch)
+    for epoch in epochs_of(inventory, channel_id):
+        is_in = span_of(times, epoch)
         if not is_open[is_in].any():
             continue
         response = _usable(epoch, channel_id)
@@ -77,7 +81,7 @@ def remove_response(
     return moved, units.pop() if units else "m/s"
 
 
-def _epochs(inventory: obspy.Inventory, channel_id: str) -> list[Any]:
+def epochs_of(inventory: obspy.Inventory, channel_id: str) -> list[Any]:
     """Return the channel epochs of `channel_id`; '--' is a blank location code."""
     network, station, location, channel = channel_id.split(".")
     return [
@@ -91,7 +95,7 @@ def _epochs(inventory: obspy.Inventory, channel_id: str) -> list[Any]:
     ]
 
 
-def _span_of(times: NDArray[np.datetime64], epoch: Any) -> slice:
+def span_of(times: NDArray[np.datetime64], epoch: Any) -> slice:
     """Return which samples lie in an epoch."""
     first, stop = 0, len(times)
     if epoch.start_date is not None:
@@ -124,7 +128,7 @@ def _deconvolved(
     spectrum = rfft(_levelled(values, is_missing), n_fft)
     step_hz = rate_hz / n_fft
     low, nyquist = band_hz
-    corners = (low / 2.0, low, _UPPER_TAPER[0] * nyquist, _UPPER_TAPER[1] * nyquist)
+    corners = band_corners_hz(low, nyquist)
     first, stop = int(corners[0] / step_hz) + 1, int(np.ceil(corners[3] / step_hz))
     spectrum[:first] = 0.0
     spectrum[stop:] = 0.0
@@ -133,16 +137,28 @@ def _deconvolved(
             [np.geomspace(corners[0], corners[3], 4096), np.linspace(corners[0], corners[3], 4096)]
         )
     )
-    transfer = response.get_evalresp_response_for_frequencies(knots, output="VEL")
+    transfer = to_velocity(response, knots)
     for begin in range(first, min(stop, len(spectrum)), _BLOCK):
         part = spectrum[begin : min(begin + _BLOCK, stop)]
         frequencies = np.arange(begin, begin + len(part)) * step_hz
-        part *= _band_taper(frequencies, corners) / (
+        part *= band_taper(frequencies, corners) / (
             np.interp(frequencies, knots, transfer.real) + 1j * np.interp(frequencies, knots, transfer.imag)
         )
     restored: NDArray[np.float32] = irfft(spectrum, n_fft, overwrite_x=True)[:n].astype(np.float32)
     restored[is_missing] = np.nan
     return restored
+
+
+def to_velocity(response: Any, frequencies_hz: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Return the counts that a ground velocity of 1 m/s gives at each frequency, by obspy's evalresp.
+
+    It would print where the sensitivity that is stated is not that of the stages; the stages count.
+    """
+    with _EVALUATING:
+        transfer: NDArray[np.complex128] = response.get_evalresp_response_for_frequencies(
+            frequencies_hz, output="VEL", hide_sensitivity_mismatch_warning=True
+        )
+    return transfer
 
 
 def _levelled(values: NDArray[np.float32], is_missing: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -171,7 +187,12 @@ def _is_beside(is_missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return is_beside
 
 
-def _band_taper(
+def band_corners_hz(lowest_hz: float, nyquist_hz: float) -> tuple[float, float, float, float]:
+    """Return where the band of restored motion opens, is open, ends to be, and is closed."""
+    return lowest_hz / 2.0, lowest_hz, _UPPER_TAPER[0] * nyquist_hz, _UPPER_TAPER[1] * nyquist_hz
+
+
+def band_taper(
     frequencies: NDArray[np.float64], corners: tuple[float, float, float, float]
 ) -> NDArray[np.float64]:
     """Return 1 between the inner corners and cosine flanks down to 0 at the outer ones."""

@@ -19,7 +19,7 @@ from seisflow.export.hypodd import Hypodd
 from seisflow.export.hypoinverse import Hypoinverse, _degrees_minutes, _implied
 from seisflow.export.nonlinloc import Nonlinloc
 from seisflow.export.quakeml import Quakeml
-from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, STATIONS, read_table
+from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, STATIONS, read_table, validate
 
 from . import catalogs
 
@@ -65,6 +65,31 @@ def test_quakeml_says_what_the_tables_say(tmp_path: Path) -> None:
     assert str(first.resource_id).startswith("smi:org.example/event/")
     assert second.preferred_origin().depth_errors.uncertainty is None and not second.magnitudes
     assert third.comments[0].text == "status: fewer than 4 picks" and not third.picks
+
+
+def test_quakeml_has_the_amplitudes_with_their_unit(tmp_path: Path) -> None:
+    from lxml import etree
+    from obspy import read_events
+
+    catalog = catalogs.catalog()
+    units = ["m/s", "count", "m/s**2"]
+    picks = catalog.picks.assign(
+        amplitude=np.where(np.arange(len(catalog.picks)) < 3, 2.5e-6, np.nan),
+        amplitude_unit=[units[i] if i < 3 else None for i in range(len(catalog.picks))],
+        snr=np.where(np.arange(len(catalog.picks)) < 2, 12.0, np.nan),
+    )
+    catalog = catalog._replace(picks=validate(picks, PICKS))
+    export_catalog(catalog, catalogs.stations(), Quakeml(all_picks=True), tmp_path)
+    etree.RelaxNG(etree.parse(_schema("QuakeML-1.2.rng"))).assertValid(etree.parse(tmp_path / "catalog.xml"))
+    events = read_events(str(tmp_path / "catalog.xml"))
+    found = [amplitude for event in events for amplitude in event.amplitudes]
+    by_unit = {amplitude.unit: amplitude for amplitude in found}
+    assert sorted(by_unit) == ["m/(s*s)", "m/s", "other"]
+    assert [a.generic_amplitude for a in found] == [2.5e-6] * 3
+    assert by_unit["m/s"].snr == 12.0 and by_unit["m/(s*s)"].snr is None
+    assert by_unit["other"].comments[0].text == "unit: count" and not by_unit["m/s"].comments
+    pick = by_unit["m/s"].pick_id.get_referred_object()
+    assert pick is not None and pick.waveform_id == by_unit["m/s"].waveform_id
 
 
 def test_quakeml_has_the_picks_of_no_event_only_on_demand(tmp_path: Path) -> None:

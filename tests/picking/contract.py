@@ -37,6 +37,12 @@ class PickerContract(ABC):
         assert set(picks["phase"]) <= {"P", "S"}
         assert picks["probability"].between(0, 1).all()
         assert (picks["amplitude"].dropna() >= 0).all()
+        assert (picks["snr"].dropna() >= 0).all()
+        assert (picks["amplitude_unit"].isna() == picks["amplitude"].isna()).all()
+        assert (picks["trigger_start"].isna() == picks["trigger_end"].isna()).all()
+        triggered = picks.dropna(subset=["trigger_start"])
+        assert (triggered["trigger_start"] <= triggered["time"]).all()
+        assert (triggered["trigger_end"] >= triggered["time"]).all()
         assert picks["pick_id"].is_unique
         assert set(picks["method"]) == {picker.name}
         assert waveforms.equals(before)

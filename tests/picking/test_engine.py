@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from seisflow.picking import phasenet
 from seisflow.picking.inference.forward import Team
 from seisflow.picking.inference.normalisation import SCALES, TAPER, gather_windows
-from seisflow.picking.inference.sliding import knots_of, normalise_into
+from seisflow.picking.inference.sliding import Sliding, knots_of, normalise_into
 from seisflow.picking.inference.stacking import Piece, Stack
 from seisflow.picking.inference.triggers import Onsets, PeakFinder, Trigger
 from seisflow.picking.inference.windows import finite_runs, lay_windows, stretches
@@ -65,7 +65,7 @@ def test_a_record_in_chunks_is_the_record_at_once(
     waveforms = dataset(gappy(seed))
     picker = PhaseNet(weights=str(sharp_weights), mode="continuous", threads=1)
     whole = picker.probabilities(waveforms)
-    model = phasenet._continuous(picker._weights(), "cpu")
+    model = phasenet._continuous(picker._weights(), "cpu", picker.rise_limit)
     chunked = replace(model, n_chunk=256 * n_chunk, n_batch=n_batch)
     with monkeypatch.context() as patch:
         patch.setattr(phasenet, "_continuous", lambda *_: chunked)
@@ -91,7 +91,7 @@ def test_curves_do_not_depend_on_the_cut(
 
 def test_nothing_reaches_farther_than_the_chunks_overlap(sharp_weights: Path) -> None:
     picker = PhaseNet(weights=str(sharp_weights), threads=1)
-    network = phasenet._continuous(picker._weights(), "cpu").network
+    network = phasenet._continuous(picker._weights(), "cpu", picker.rise_limit).network
     rng = np.random.default_rng(1)
     record = rng.standard_normal((1, 3, 16_384)).astype(np.float32)
     changed = record.copy()
@@ -159,16 +159,48 @@ def test_sliding_normalisation_is_that_of_phasenet(lead: int) -> None:
     part = trace[1500 - lead :]  # starts `lead` samples after a knot
     runs = np.array([[0, len(part)]])
     out = np.empty(len(part), np.float32)
-    normalise_into(out, 0, part, runs, *knots_of(part, runs, lead, 1500), lead, 1500)
+    normalise_into(out, 0, part, runs, *knots_of(part, runs, lead, Sliding(3000, 1500)), lead, 1500)
     inner = slice(3000, len(part) - 3000)
     if lead == 0:
         np.testing.assert_allclose(out[inner], expected[1500:][inner], atol=1e-4)
     pieces = np.empty_like(out)
     for first in range(0, len(part), 777):
         normalise_into(
-            pieces[first : first + 777], first, part, runs, *knots_of(part, runs, lead, 1500), lead, 1500
+            pieces[first : first + 777],
+            first,
+            part,
+            runs,
+            *knots_of(part, runs, lead, Sliding(3000, 1500)),
+            lead,
+            1500,
         )
     np.testing.assert_array_equal(pieces, out)
+
+
+@pytest.mark.parametrize("rise_limit", [np.inf, 3.0])
+def test_the_sliding_deviation_rises_at_most_so_far_above_that_of_the_past(rise_limit: float) -> None:
+    rng = np.random.default_rng(0)
+    trace = rng.normal(size=12_000).astype(np.float32) + np.float32(1e5)
+    trace[7_000:9_000] += 1_000 * rng.normal(size=2_000).astype(np.float32)
+    runs = np.array([[0, 4_000], [4_200, 12_000]])
+    n_window, n_cell, lead = 3000, 250, 100
+    mean, deviation = knots_of(trace, runs, lead, Sliding(n_window, n_cell, rise_limit))
+    there = np.zeros(len(trace), bool)
+    for start, stop in runs:
+        there[start:stop] = True
+    for cell in range(len(deviation)):
+        knot = cell * n_cell - lead
+        around, past = (
+            trace[max(low, 0) : max(low, 0) + n_window + min(low, 0)].astype(float)[
+                there[max(low, 0) : max(low, 0) + n_window + min(low, 0)]
+            ]
+            for low in (knot - n_window // 2, knot + n_cell - n_window)
+        )
+        limited = len(past) >= n_window / 4 and around.std() > rise_limit * past.std()
+        expected = (past.mean(), rise_limit * past.std()) if limited else (around.mean(), around.std())
+        np.testing.assert_allclose((mean[cell, 0], deviation[cell, 0]), expected, rtol=1e-6)
+    hidden = deviation[(np.arange(len(deviation)) * n_cell - lead > 5_500), 0][:5]
+    assert (hidden.max() < 4) == (rise_limit == 3.0)  # what precedes the loud part keeps a scale of its own
 
 
 def whole_piece(curve: NDArray[np.float32]) -> Piece:

@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from seisflow.picking.bundled import Bundled, bundled_weights
 from seisflow.picking.network import NetworkPicker
+from seisflow.picking.networks.bundled import BundledNetwork
 from seisflow.picking.phasenet import PhaseNet
-from seisflow.weightfile import write_weight_file
+from seisflow.training.writing import write_network
 
 
 def change_state(path: Path) -> None:
@@ -25,10 +25,10 @@ def change_state(path: Path) -> None:
 
 def change_file(path: Path) -> None:
     """Change one number of a weights file of this package."""
-    weights = bundled_weights(str(path))
-    arrays = {name: array.copy() for name, array in weights.arrays.items()}
-    next(iter(arrays.values())).reshape(-1)[0] += np.float32(1e-3)
-    write_weight_file(path, weights.kind, weights.parameters, arrays, weights.recipe)
+    network = BundledNetwork.of(bundled_weights(str(path)))
+    with torch.no_grad():
+        next(iter(network.parameters())).view(-1)[0] += 1e-3
+    write_network(network, path, {})
 
 
 @pytest.fixture(params=["phasenet", "bundled"])
@@ -43,8 +43,7 @@ def stored(
         shutil.copy(random_weights.with_name("random.json.v1"), path.with_name("own.json.v1"))
         return PhaseNet, path, change_state
     path = tmp_path / "one" / "own.weights"
-    weights = bundled_weights("bundled")
-    write_weight_file(path, weights.kind, weights.parameters, weights.arrays, weights.recipe)
+    write_network(BundledNetwork.of(bundled_weights("bundled")), path, {})
     return Bundled, path, change_file
 
 

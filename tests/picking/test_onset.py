@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seisflow.picking.amplitudes import peak_amplitudes
 from seisflow.picking.characteristic import bandpassed, sta_lta, triggers
 from seisflow.picking.inference.windows import finite_runs, near_edges
 from seisflow.picking.motion import is_glitch, strongest
-from seisflow.picking.onset import ar_aic
+from seisflow.picking.onset import ar_aic, kurtosis_rise, refined
 from seisflow.picking.segments import runs, without_flat_runs
 
 
@@ -41,6 +40,33 @@ def test_the_onset_is_where_the_spectrum_changes_though_the_energy_does_not(seed
     assert abs(found[0] - 300) <= 8
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_kurtosis_rises_where_the_signal_begins(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = rng.standard_normal((2, 1, 600))
+    data[:, :, 300:] += 8 * rng.standard_normal((2, 1, 300)) * np.exp(-np.arange(300) / 80)
+    onsets = kurtosis_rise(data, 50)
+    assert np.abs(onsets - 300).max() <= 5
+    assert kurtosis_rise(data * 1e-9 + 0.0, 50).tolist() == onsets.tolist()
+
+
+def test_many_triggers_are_refined_as_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    trace = rng.standard_normal((1, 200_000)).astype(np.float32)
+    places = np.arange(1_000, 199_000, 660)
+    for place in places:
+        trace[0, place : place + 200] += 10 * rng.standard_normal(200).astype(np.float32)
+    assert len(places) == 300  # more than are refined at a time
+    together, usable = refined(trace, places, 100.0, 2.5, 1.0, order=4, refinement="kurtosis")
+    alone = [
+        refined(trace, places[i : i + 1], 100.0, 2.5, 1.0, order=4, refinement="kurtosis")[0][0]
+        for i in (0, 127, 128, 299)
+    ]
+    assert usable.all()
+    assert together[[0, 127, 128, 299]].tolist() == alone
+    assert np.median(np.abs(together - places)) <= 3
+
+
 def test_an_offset_makes_no_pulse_in_the_band() -> None:
     filtered = bandpassed(np.full(5000, 1e6, np.float32), 100.0, 2.0, 15.0)
     assert np.abs(filtered).max() < 1.0
@@ -63,13 +89,6 @@ def test_the_strongest_are_apart_and_none_stronger_is_near(pairs: list[tuple[int
     assert (np.diff(onsets[kept]) > 20).all()
     for i in kept:
         assert strength[np.abs(onsets - onsets[i]) <= 20].max() == strength[i]
-
-
-def test_amplitudes_are_counted_from_the_level_before() -> None:
-    data = np.full((2, 1000), 1000.0, np.float32)
-    data[1, 520] = 1007.0
-    assert peak_amplitudes(data, np.array([500]), 100.0, 1.0).tolist() == [7.0]
-    assert np.isnan(peak_amplitudes(np.full_like(data, np.nan), np.array([500]), 100.0, 1.0)).all()
 
 
 @given(st.lists(st.booleans(), max_size=60))

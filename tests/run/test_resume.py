@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from seisflow.run import RunReport, run_workflow
@@ -14,6 +15,7 @@ from seisflow.run.plan import make_plan
 from seisflow.run.results import read_catalog
 from seisflow.run.stages import stages_of
 from tests.run.conftest import SOURCE, STATIONS, SmallArchive
+from tests.run.responses import write_responses
 
 
 def counts(report: RunReport) -> dict[str, tuple[int, int]]:
@@ -114,9 +116,10 @@ def test_parts_that_no_record_names_do_not_exist(
         patch.setattr(Ledger, "compact", lambda ledger, month: None)
         report = run_workflow(small_archive.load(tmp_path / "run"))
     records = sorted(Path(report.store.root).glob("stages/picking-*/ledger/*/*.parquet"))
+    n_lost = pq.read_metadata(records[0]).num_rows
     records[0].unlink()
     again = run_workflow(small_archive.load(tmp_path / "run"))
-    assert counts(again)["picking"] == (1, 7)
+    assert counts(again)["picking"] == (n_lost, 8 - n_lost)
     assert tables(again) == tables(report)
     assert np.isfinite(read_catalog(again.tables).events["depth_km"]).all()
 
@@ -131,21 +134,23 @@ def test_stations_that_take_no_part_have_no_influence(make_archive, tmp_path: Pa
     assert after == before
 
 
-def test_a_changed_inventory_redoes_picks_only_where_responses_are_removed(
+def test_a_changed_response_redoes_its_station_only_where_responses_are_removed(
     make_archive, tmp_path: Path
 ) -> None:
     archive = make_archive(1)
-    inventory = archive.folder / "stations.csv"
+    inventory = write_responses(tmp_path)
 
     def inputs(response: str) -> list[str]:
         preparation = {"sampling_rate_hz": 25.0, "remove_response": response}
-        plan = make_plan(archive.load(tmp_path / "run", preparation=preparation))
+        changes = {"stations": {"inventory": str(inventory)}, "amplitudes": {"remove_response": "none"}}
+        plan = make_plan(archive.load(tmp_path / "run", preparation=preparation, **changes))
         return [unit.inputs for unit in plan.stages[0].units(0)]
 
     counts_before, velocity_before = inputs("none"), inputs("velocity")
-    inventory.write_text(inventory.read_text().replace("64.6,-17.0", "64.61,-17.0"))
+    write_responses(tmp_path, of="CCC", factor=2.0, note="with a new gain")
     assert inputs("none") == counts_before
-    assert not set(inputs("velocity")) & set(velocity_before)
+    changed = [a != b for a, b in zip(inputs("velocity"), velocity_before, strict=True)]
+    assert changed == [code == "CCC" for code in sorted(STATIONS)]
 
 
 def test_the_batch_size_of_a_network_redoes_nothing(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from seisflow.picking.inference.filtering import filtered
 from seisflow.picking.inference.normalisation import SCALES, Scale, gather_windows
-from seisflow.picking.inference.sliding import Knots, knots_of, normalise_into
+from seisflow.picking.inference.sliding import Knots, Sliding, knots_of, normalise_into
 from seisflow.picking.inference.stacking import Overlay, Piece, Points, Stack, Stacking
 from seisflow.picking.inference.windows import (
     Grid,
@@ -94,8 +94,8 @@ class ContinuousModel:
         From chunks (chunk, channel, sample) to curves (chunk, class, sample).
     classes : tuple of int
         The classes wanted.
-    n_statistics : int
-        Samples in a window of the sliding mean and deviation.
+    sliding : Sliding
+        How records are normalised.
     n_reach : int
         Samples on both sides of a chunk that are given to the network beside it; no output depends on
         anything farther away.
@@ -107,7 +107,7 @@ class ContinuousModel:
 
     network: Network
     classes: tuple[int, ...]
-    n_statistics: int
+    sliding: Sliding
     n_reach: int
     n_chunk: int
     n_batch: int
@@ -341,14 +341,14 @@ class _ChunkSource:
         team: Team,
     ) -> None:
         self._data, self._rows, self._runs, self._team = data, rows, runs, team
-        self._n_cell, self._n_reach = model.n_statistics // 2, model.n_reach
+        self._n_cell, self._n_reach = model.sliding.n_cell, model.n_reach
         self._lead = first_sample % self._n_cell
         used = rows[rows >= 0].tolist()
         self._knots: dict[int, Knots] = {}
 
         def share(part: slice) -> None:
             for row in used[part]:
-                self._knots[row] = knots_of(data[row], runs[row], self._lead, self._n_cell)
+                self._knots[row] = knots_of(data[row], runs[row], self._lead, model.sliding)
 
         team.share(share, len(used))
         n_cells = -(-(self._lead + data.shape[1]) // self._n_cell)
@@ -363,12 +363,8 @@ class _ChunkSource:
 
     def silence(self, curves: NDArray[np.float32], first: int) -> None:
         """Set curves to zero in the cells where nothing moves."""
-        low = first + self._lead
-        for cell in np.flatnonzero(
-            self._still[low // self._n_cell : -(-(low + curves.shape[1]) // self._n_cell)]
-        ):
-            begin = (low // self._n_cell + int(cell)) * self._n_cell - low
-            curves[:, max(begin, 0) : begin + self._n_cell] = 0
+        cells = (first + self._lead + np.arange(curves.shape[1])) // self._n_cell
+        curves[:, self._still[cells]] = 0
 
     def write(self, chunks: list[int], into: NDArray[np.float32]) -> None:
         """Fill an array (chunk, channel, sample) with chunks, `n_reach` on both sides included."""

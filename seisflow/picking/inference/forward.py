@@ -2,27 +2,33 @@
 
 A batch is written into a buffer and put through the network. On a CPU the threads share its windows. On a GPU
 the buffers are pinned, the copies do not block, and the next batch is written while one is computed.
+
+Torch, which takes 180 MB of memory, is imported only where a network needs it.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Barrier, Lock
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from seisflow.errors import WeightsError
 from seisflow.picking.networks.direct import DirectPhaseNet
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = ["Batch", "Network", "Team", "device_of", "outputs"]
 
-Network = Callable[[Tensor], Tensor] | DirectPhaseNet
+Network: TypeAlias = "Callable[[Tensor], Tensor] | DirectPhaseNet"
 Batch = tuple[int, Callable[[NDArray[np.float32]], None]]
 """How many windows, and what writes them into an array."""
 
@@ -30,23 +36,33 @@ _STARTING = Lock()
 """Held while the number of torch's threads, which the whole process shares, is another for a moment."""
 
 
-def device_of(wish: str) -> torch.device:
-    """Return the device that ``"auto"``, ``"cpu"`` or ``"cuda"`` means here.
+GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""On Linux one of these is there where torch can find a GPU."""
+
+
+def device_of(wish: str) -> str:
+    """Return what ``"auto"``, ``"cpu"`` or ``"cuda"`` means here: ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
     WeightsError
         If a GPU is asked for and there is none.
     """
-    if wish == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wish == "cuda" and not torch.cuda.is_available():
+    if wish == "cpu":
+        return "cpu"
+    if "torch" not in sys.modules and sys.platform == "linux" and not any(map(os.path.exists, GPU_FILES)):
+        found = False
+    else:
+        import torch
+
+        found = torch.cuda.is_available()
+    if wish == "cuda" and not found:
         raise WeightsError("device 'cuda' is asked for, but torch finds no GPU here; take 'auto' or 'cpu'")
-    return torch.device(wish)
+    return "cuda" if found else "cpu"
 
 
 def outputs(
-    network: Network, batches: Iterable[Batch], shape: tuple[int, ...], device: torch.device, team: Team
+    network: Network, batches: Iterable[Batch], shape: tuple[int, ...], device: str, team: Team
 ) -> Iterator[NDArray[np.float32]]:
     """Yield what a network says about each batch, in order.
 
@@ -57,11 +73,11 @@ def outputs(
     batches : iterable of Batch
     shape : tuple of int
         Largest batch: windows, channels, samples.
-    device : torch.device
+    device : {"cpu", "cuda"}
     team : Team
         Threads that share a batch on a CPU.
     """
-    if device.type == "cpu":
+    if device == "cpu":
         slots: list[_HostSlot] | list[_DeviceSlot] = [_HostSlot(network, shape, team)]
     elif isinstance(network, DirectPhaseNet):
         raise WeightsError(f"a network compiled for the CPU cannot run on {device}")
@@ -100,6 +116,8 @@ class _HostSlot:
             self._team.share(self._compute, n)
 
     def _compute(self, part: slice) -> None:
+        import torch
+
         assert not isinstance(self._network, DirectPhaseNet)
         with torch.inference_mode():
             values = self._network(torch.from_numpy(self.windows[part])).numpy()
@@ -117,10 +135,11 @@ class _HostSlot:
 class _DeviceSlot:
     """A batch on its way to a GPU and back: copies and kernels are queued, nothing waits for them here."""
 
-    def __init__(
-        self, network: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
-    ) -> None:
-        pinned = device.type == "cuda"
+    def __init__(self, network: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: str) -> None:
+        import torch
+
+        self._torch: Any = torch
+        pinned = device == "cuda"
         self._staging = torch.empty(shape, dtype=torch.float32, pin_memory=pinned)
         self.windows: NDArray[np.float32] = self._staging.numpy()
         self._network, self._device, self._n = network, device, 0
@@ -129,6 +148,7 @@ class _DeviceSlot:
 
     def start(self, n: int) -> None:
         """Send the first `n` windows; returns before they are computed."""
+        torch = self._torch
         with torch.inference_mode():
             result = self._network(self._staging[:n].to(self._device, non_blocking=True))
             if self._returned is None:
@@ -158,12 +178,18 @@ class Team:
     Parameters
     ----------
     threads : int, optional
-        None takes as many as torch would.
+        None takes as many as torch would, or OMP_NUM_THREADS, or as there are processors.
     """
 
     def __init__(self, threads: int | None) -> None:
-        self.size = threads or torch.get_num_threads()
+        self.size = threads or _usual_threads()
         self._pool = ThreadPoolExecutor(self.size)
+        if "torch" in sys.modules:  # or nothing of it runs here
+            self._alone_in_torch()
+
+    def _alone_in_torch(self) -> None:
+        import torch
+
         with _STARTING:
             before, together = torch.get_num_threads(), Barrier(self.size)
 
@@ -187,3 +213,10 @@ class Team:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
+
+
+def _usual_threads() -> int:
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    wished = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wished) if wished.isdigit() and int(wished) else len(os.sched_getaffinity(0))

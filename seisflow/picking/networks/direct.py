@@ -7,20 +7,18 @@ stay in its cache; longer traces are cut in pieces that overlap by as much as th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from seisflow.errors import WaveformError, WeightsError
+from seisflow.errors import WaveformError
 from seisflow.picking.kernels.convolution import infer
-from seisflow.picking.kernels.steps import CLASSES
-from seisflow.picking.networks.phasenet import DEPTH, STRIDE, PhaseNetNetwork
-from seisflow.picking.networks.program import Layer, Layers
+from seisflow.picking.kernels.steps import CLASSES, STRIDE
+from seisflow.picking.networks.folding import DEPTH, folded_layers
 
 __all__ = ["DirectPhaseNet"]
 
@@ -45,31 +43,17 @@ class DirectPhaseNet:
 
     Parameters
     ----------
-    network : PhaseNetNetwork
-        Its numbers are copied.
+    state : mapping
+        Its arrays or tensors by the names that SeisBench's PhaseNet gives them; copied.
 
     Raises
     ------
     WeightsError
-        If the network does not have three classes.
+        If they are not those of a PhaseNet with three classes.
     """
 
-    def __init__(self, network: PhaseNetNetwork) -> None:
-        levels = [
-            [_folded(*level[i : i + 2]) for i in range(0, len(level), 2)]
-            for level in (list(level.children()) for level in [*network.down_branch, *network.up_branch])
-        ]
-        self._layers = Layers(
-            inlet=_folded(network.inc, network.in_bn),
-            down=levels[:DEPTH],
-            up=levels[DEPTH:],
-            outlet=_folded(network.out, nn.Identity()),
-        )
-        if len(self._layers.outlet.bias) != CLASSES:
-            raise WeightsError(
-                f"the compiled PhaseNet has {CLASSES} classes, found weights for "
-                f"{len(self._layers.outlet.bias)}; run these with torch"
-            )
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self._layers = folded_layers(state)
         self._program = lru_cache(maxsize=16)(self._layers.program)
 
     @property
@@ -180,18 +164,6 @@ class DirectPhaseNet:
             work_off()
             for other in others:
                 other.result()
-
-
-def _folded(convolution: nn.Module, norm: nn.Module) -> Layer:
-    """Return the numbers of a convolution that does what `convolution` and then `norm` do."""
-    if isinstance(norm, nn.BatchNorm1d):
-        assert isinstance(convolution, nn.Conv1d | nn.ConvTranspose1d)
-        convolution = fuse_conv_bn_eval(convolution, norm, isinstance(convolution, nn.ConvTranspose1d))
-    tensors = convolution.state_dict()
-    weight, bias = (value.detach().cpu().numpy() for value in (tensors["weight"], tensors["bias"]))
-    if isinstance(convolution, nn.ConvTranspose1d | nn.ConvTranspose2d):
-        weight = weight.swapaxes(0, 1)
-    return Layer(weight.reshape(*weight.shape[:2], -1), bias)
 
 
 def _pieces(n_windows: int, n: int, first: int, last: int) -> Iterator[tuple[int, ...]]:

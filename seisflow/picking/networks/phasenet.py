@@ -85,7 +85,7 @@ class PhaseNetNetwork(nn.Module):
             If layers are missing, unknown or of another shape.
         """
         try:
-            self.load_state_dict(state)
+            self.load_state_dict({name: torch.as_tensor(value) for name, value in state.items()})
         except (RuntimeError, TypeError, AttributeError) as error:
             raise WeightsError(f"the weights do not fit the PhaseNet network: {error}") from error
 
