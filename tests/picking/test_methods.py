@@ -56,7 +56,7 @@ class TestEQTransformer(PickerContract):
     def picker(self, tmp_path: Path) -> Picker:
         seisbench_models = pytest.importorskip("tests.picking.seisbench_models")
         _, weights = seisbench_models.lively("EQTransformer", tmp_path)
-        return EQTransformer(weights=weights, threads=1)
+        return EQTransformer(weights=weights, p_threshold=0.1, s_threshold=0.1, threads=1)
 
 
 class TestGPD(PickerContract):
