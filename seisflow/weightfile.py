@@ -94,7 +94,10 @@ def read_weight_file(path: Path, kind: str) -> WeightFile:
             )
         content = path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"{path}: the weights cannot be read: {error.strerror or error}") from error
+        raise WeightsError(
+            f"{path}: the weights cannot be read: {error.strerror or error}; give the path of a file that "
+            "'seisflow train picker' wrote, or leave it out for those that come with the package"
+        ) from error
     header, first = _header(path, content)
     if header["kind"] != kind:
         raise WeightsError(f"{path}: weights of a network '{header['kind']}'; expected is '{kind}'")
@@ -113,7 +116,9 @@ def _header(path: Path, content: bytes) -> tuple[dict[str, Any], int]:
     first = len(MAGIC) + 8
     n_header = int.from_bytes(content[len(MAGIC) : first], "little")
     if n_header > LARGEST_HEADER or first + n_header > len(content):
-        raise WeightsError(f"{path}: the weights file is damaged: its header has {n_header} bytes")
+        raise WeightsError(
+            f"{path}: the weights file is damaged: its header has {n_header} bytes; copy it anew"
+        )
     wanted = {"kind": str, "parameters": dict, "arrays": dict, "digest": str, "recipe": dict}
     try:
         header = json.loads(content[first : first + n_header])
@@ -135,11 +140,15 @@ def _arrays(
             raise WeightsError(f"{path}: the weights file is damaged: array {name} has the shape {shape!r}")
         n = math.prod(shape)
         if first + 4 * n > len(content):
-            raise WeightsError(f"{path}: the weights file is incomplete: it ends within the array {name}")
+            raise WeightsError(
+                f"{path}: the weights file is incomplete: it ends within the array {name}; copy it anew"
+            )
         arrays[name] = np.frombuffer(content, "<f4", n, first).reshape(shape).astype(np.float32)
         first += 4 * n
     if first != len(content):
-        raise WeightsError(f"{path}: {len(content) - first} bytes follow the last array of the weights file")
+        raise WeightsError(
+            f"{path}: {len(content) - first} bytes follow the last array of the weights file; copy it anew"
+        )
     return arrays
 
 

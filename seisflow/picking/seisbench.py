@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -128,7 +129,10 @@ def build_model(name: str, weights: Weights) -> Any:
         model = getattr(seisbench.models, name)(**arguments)
         model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.state.items()})
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(f"the weights do not fit SeisBench's {name}: {error}") from error
+        why = textwrap.shorten(str(error), 300)  # torch names every layer
+        raise WeightsError(
+            f"the weights do not fit SeisBench's {name}: {why}; give weights of that class, with their JSON"
+        ) from error
     model.default_args.update(weights.default_args)
     model.eval().requires_grad_(False)
     return model

@@ -47,7 +47,10 @@ def read_state_dict(content: bytes) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            (name,) = (name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
+            names = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
+            if len(names) != 1:
+                raise ValueError("it is an archive of something else")
+            name = names[0]
             folder = name.removesuffix("data.pkl")
             if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
                 raise ValueError("its numbers are big-endian")

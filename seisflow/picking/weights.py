@@ -84,7 +84,9 @@ def _from_bytes(content: bytes, description: bytes, where: str) -> Weights:
         model_args, default_args = _described(json.loads(description))
     except ValueError as error:
         raise WeightsError(
-            f"{where} is no weights file (a torch state dict, with JSON beside it): {error}"
+            f"{where} is no weights file, or damaged: {error}; nothing in it was run. Expected is a torch "
+            "state dict with JSON beside it, as SeisBench has them (original.pt.v1, original.json.v1): copy "
+            "them anew"
         ) from error
     return Weights(_digest(state, model_args), state, model_args, default_args)
 

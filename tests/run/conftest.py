@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -14,6 +16,8 @@ from seisflow.earth import Projection, TravelTimes, VelocityModel
 from seisflow.run import run_workflow
 from seisflow.workflow import Workflow, load_workflow
 from tests.picking.conftest import random_weights
+from tests.run.results import results
+from tests.services.storms import Storm
 
 __all__ = ["random_weights"]
 
@@ -130,3 +134,26 @@ def small_archive(tmp_path_factory: pytest.TempPathFactory) -> SmallArchive:
 def make_archive(tmp_path: Path) -> Callable[[int], SmallArchive]:
     """Return a function that makes a small archive of some days for one test to damage."""
     return lambda days: make_small_archive(tmp_path / "archive", days)
+
+
+@pytest.fixture(scope="module")
+def quiet(small_archive: SmallArchive, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """Return the results of a run on a disk that nothing disturbed."""
+    found = results(run_workflow(small_archive.load(tmp_path_factory.mktemp("quiet") / "disk")))
+    assert len(found["events"]) == 2
+    return found
+
+
+@pytest.fixture
+def in_bucket(storm: Storm, small_archive: SmallArchive) -> dict[str, Any]:
+    """Put the small archive and its stations into a bucket; return their blocks of a workflow."""
+    url = storm.server.bucket()
+    for path in small_archive.folder.rglob("*"):
+        if path.is_file():
+            storm.server.put(f"{url}/{path.relative_to(small_archive.folder)}", path.read_bytes())
+    storm.forget()
+    options = {**storm.server.storage_options, "config_kwargs": {"read_timeout": 1.0}}
+    return {
+        "archive": {"method": "sds", "root": f"{url}/sds", "storage_options": options},
+        "stations": {"inventory": f"{url}/stations.csv", "storage_options": options},
+    }

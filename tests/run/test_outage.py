@@ -17,10 +17,8 @@ from seisflow.run.store import Store
 from seisflow.run.task import run_task
 from seisflow.run.units import Job
 from tests.run.conftest import SmallArchive
-from tests.run.test_archive_on_s3 import COUNTS, counts, in_bucket, quiet, results
+from tests.run.results import COUNTS, assert_same, counts, results
 from tests.services.storms import Fault, Storm
-
-__all__ = ["in_bucket", "quiet"]
 
 SINGLY = {"method": "serial", "units_per_task": 1}
 
@@ -64,8 +62,7 @@ def test_a_run_waits_until_the_archive_answers_again(
     assert breaking.broken
     assert "the run waits until the archive answers" in caplog.text
     assert counts(report) == COUNTS
-    for name, table in results(report).items():
-        pd.testing.assert_frame_equal(table, quiet[name])
+    assert_same(results(report), quiet)
     ledger = read_ledger(Store(str(tmp_path / "bucket")))
     assert set(ledger["attempts"]) == {1}, "an attempt in an outage is none"
 
@@ -88,8 +85,7 @@ def test_an_archive_that_stays_away_ends_the_run_and_the_next_goes_on(
     storm.calm()
     again = run_workflow(workflow)
     assert counts(again)["picking"] == (8 - done, 0)
-    for name, table in results(again).items():
-        pd.testing.assert_frame_equal(table, quiet[name])
+    assert_same(results(again), quiet)
 
 
 def test_a_task_hands_back_what_it_has_not_begun_when_the_archive_is_away(
