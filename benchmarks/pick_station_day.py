@@ -37,8 +37,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-
 from random_weights import random_weights
+
 from seisflow.archive.sds import Sds
 from seisflow.keys import Window
 from seisflow.picking import Picker, pick_phases
