@@ -13,8 +13,7 @@ Both sides read the same files, from the disk's cache, with two threads, alterna
 rounds counts, compilation is not part of it. SeisBench's side is what its users write: obspy.read and
 classify, with its default batch of 256 windows and with 64. Beside the ratios of elapsed time those of
 processor time are given, which other work on the machine disturbs less. A pick is the same if SeisBench has
-one of the same phase with the same first, largest and last sample, and a probability within 1e-5
-(1e-4 with random weights).
+one of the same phase with the same first, largest and last sample, and a probability within 1e-5.
 The memory is that of another process, which reads the day and picks it in both modes and does nothing
 else. The day with gaps has 5,000 of half a second in each component, all at different times.
 """
@@ -37,8 +36,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-
 from random_weights import random_weights
+
 from seisflow.archive.sds import Sds
 from seisflow.keys import Window
 from seisflow.picking import Picker, pick_phases
@@ -59,8 +58,6 @@ N_EVENTS, N_GAPS, GAP = 240, 5000, 50
 SITE = {"network": "XX", "station": "AAA", "latitude": 0.0, "longitude": 0.0, "elevation_m": 0.0}
 THREADS = 2
 TOLERANCE = 1e-5
-TOLERANCE_OF_RANDOM = 1e-4
-"""Random networks answer rounding more sharply than trained ones."""
 
 Picks = dict[tuple[str, int, int, int], float]
 Side = Callable[[list[str]], object]
@@ -267,7 +264,7 @@ def of_other(
         key: reference[0] / own[0],
         f"cpu_{key}": reference[1] / own[1],
         f"{name.lower()}_n_picks": float(len(theirs)),
-        f"{name.lower()}_identical_picks": identical(theirs, mine, TOLERANCE_OF_RANDOM),
+        f"{name.lower()}_identical_picks": identical(theirs, mine),
     }
 
 

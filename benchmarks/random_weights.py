@@ -1,7 +1,7 @@
 """Weights for SeisBench's networks where no trained ones are at hand: random, but they pick now and then.
 
-Random networks pick nothing, or everywhere. Here all layers but the last are seeded random numbers; the last is
-fitted to the earthquakes of a record (logistic regression), and its bias set so that the probabilities
+Random networks pick nothing, or everywhere. Here all layers but the last are seeded random numbers; the last
+is fitted to the earthquakes of a record (logistic regression), and its bias set so that the probabilities
 reach the threshold about as often as there are onsets. Such networks are bad pickers.
 """
 

@@ -8,6 +8,7 @@ that the network gives to windows of many kinds that are made for this, and alwa
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -144,27 +145,16 @@ def windows_of_many_kinds(n_channels: int, n_samples: int) -> Tensor:
         Without mean, the largest sample of all channels 1.
     """
     chance = torch.Generator().manual_seed(0)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(shape, generator=chance)
-
-    def coloured(steepest: float) -> Tensor:
-        white = torch.randn((N_MADE, n_channels, n_samples), generator=chance)
-        frequency = torch.fft.rfftfreq(n_samples).clamp(min=1 / n_samples)
-        centre, power = uniform(0.005, 0.3, N_MADE, 1, 1), uniform(0.5, steepest, N_MADE, 1, 1)
-        gain = 1 / (1 + (frequency / centre - centre / frequency).abs() ** power)
-        noise: Tensor = torch.fft.irfft(torch.fft.rfft(white) * gain, n_samples)
-        noise /= noise.abs().amax((1, 2), keepdim=True)
-        return noise
-
+    uniform = partial(_uniform, chance)
     clock = (torch.arange(n_samples) - uniform(-0.3, 1.0, N_MADE, 2, 1) * n_samples).clamp(min=0)
     rise, decay = uniform(0.5, 20.0, N_MADE, 2, 1), 10 ** uniform(0.5, 2.5, N_MADE, 2, 1)
     envelopes = (1 - torch.exp(-clock / rise)) * torch.exp(-clock / decay)
     shares = 10 ** uniform(-1.0, 1.0, N_MADE, 2, n_channels, 1)
     strengths = 10 ** uniform(-1.0, 1.5, N_MADE, 2, 1, 1)
-    windows = coloured(4.0)
+    windows = _coloured(chance, n_channels, n_samples, 4.0)
     for which in range(2):
-        windows += coloured(3.0) * envelopes[:, which, None] * shares[:, which] * strengths[:, which]
+        waves = _coloured(chance, n_channels, n_samples, 3.0)
+        windows += waves * envelopes[:, which, None] * shares[:, which] * strengths[:, which]
     every = torch.arange(0, N_MADE, 6)
     places = torch.randint(n_samples, (len(every),), generator=chance)
     windows[every, every % n_channels, places] += 20 * strengths[every, 0, 0, 0]
@@ -174,6 +164,22 @@ def windows_of_many_kinds(n_channels: int, n_samples: int) -> Tensor:
     windows -= windows.mean(-1, keepdim=True)
     windows /= windows.abs().amax((1, 2), keepdim=True)
     return windows
+
+
+def _uniform(chance: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=chance)
+
+
+def _coloured(chance: torch.Generator, n_channels: int, n_samples: int, steepest: float) -> Tensor:
+    """Return noise around a frequency, sharper or broader in each window; its largest sample 1."""
+    white = torch.randn((N_MADE, n_channels, n_samples), generator=chance)
+    frequency = torch.fft.rfftfreq(n_samples).clamp(min=1 / n_samples)
+    centre = _uniform(chance, 0.005, 0.3, N_MADE, 1, 1)
+    power = _uniform(chance, 0.5, steepest, N_MADE, 1, 1)
+    gain = 1 / (1 + (frequency / centre - centre / frequency).abs() ** power)
+    noise: Tensor = torch.fft.irfft(torch.fft.rfft(white) * gain, n_samples)
+    noise /= noise.abs().amax((1, 2), keepdim=True)
+    return noise
 
 
 def can_multiply_eight_bits() -> bool:
