@@ -11,7 +11,7 @@ import pytest
 from seisflow.picking.gpd import GPD
 from seisflow.picking.network import NetworkPicker
 from tests.picking.records import dataset, noise, swarm
-from tests.picking.test_seisbench import Picks, assert_same, gappy, lively, own_picks, seisbench_picks
+from tests.picking.seisbench_models import Picks, assert_same, gappy, lively, own_picks, seisbench_picks
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("seisbench.models")
