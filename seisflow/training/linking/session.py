@@ -112,8 +112,10 @@ def train_linker(
 
     try:
         trainer.run(seconds, shown)
-    finally:
-        write()  # also after an interrupt: a linker is of use before its last step
+    except KeyboardInterrupt:
+        write()  # a linker is of use before its last step
+        raise
+    write()
     return TrainedLinker(folder / WEIGHTS, trainer.step)
 
 
