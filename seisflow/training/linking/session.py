@@ -106,6 +106,7 @@ def train_linker(
             draw_link_curves(trainer.curves, folder / "curves.png")
 
     def shown(row: dict[str, float]) -> None:
+        """Write at every line of the curves."""
         write()
         if show:
             show(row)
