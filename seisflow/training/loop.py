@@ -189,13 +189,18 @@ class Loop(ABC, Generic[Network]):
 
 @contextmanager
 def _between_steps() -> Iterator[threading.Event]:
-    """Hold an interrupt back until the block is left: half a step could not be continued exactly."""
+    """Hold an interrupt back until the block is left: half a step could not be continued exactly.
+
+    A second one is not held back.
+    """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted  # signals come to the main thread only
         return
 
     def note(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         interrupted.set()
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
