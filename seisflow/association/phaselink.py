@@ -62,6 +62,9 @@ class PhaseLink(Associator):
     edge_km: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """How far beyond the outermost stations origins are searched, km; None takes a quarter of the
     diagonal of the network, 10 to 50 km."""
+    max_residual_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 4.0
+    """Linked picks farther than this from when they should come from the origin are left out, s; None keeps
+    them, as the paper does, which has no origins."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the network runs; auto takes a GPU where there is one."""
 
@@ -116,6 +119,9 @@ class PhaseLink(Associator):
         event = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
         linked = arrivals.iloc[rows].assign(event=event).reset_index(drop=True)
         own = timed_arrivals(linked, sources, network, velocity, np.inf)
+        if self.max_residual_s is not None:
+            late_s = own["delay_s"].to_numpy() - sources["time_s"].to_numpy()[own["event"]]
+            own = own[np.abs(late_s) <= self.max_residual_s]
         return events_of(own, sources, network, self, picks)
 
     def _clusters(

@@ -106,14 +106,17 @@ def train_linker(
             draw_link_curves(trainer.curves, folder / "curves.png")
 
     def shown(row: dict[str, float]) -> None:
+        """Write at every line of the curves."""
         write()
         if show:
             show(row)
 
     try:
         trainer.run(seconds, shown)
-    finally:
-        write()  # also after an interrupt: a linker is of use before its last step
+    except KeyboardInterrupt:
+        write()  # a linker is of use before its last step
+        raise
+    write()
     return TrainedLinker(folder / WEIGHTS, trainer.step)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ def links_of(linked: list[list[int]]) -> Links:
     """Return links from the picks that each root is linked to; a root with none is linked to itself."""
     whole = [sorted({root, *others}) for root, others in enumerate(linked)]
     first = np.concatenate([[0], np.cumsum([len(own) for own in whole])])
-    return Links(first.astype(np.int64), np.array(sum(whole, []), dtype=np.int64))
+    return Links(first.astype(np.int64), np.array([*chain.from_iterable(whole)], dtype=np.int64))
 
 
 def ideal(event: NDArray[np.int64], span: int) -> Links:
