@@ -28,8 +28,9 @@ class TestPyOcto(AssociatorContract):
 class TestPhaseLink(AssociatorContract):
     """With a small network that was trained for minutes; the full one is measured in the benchmarks."""
 
-    least_recall: ClassVar[float] = 0.8
-    least_precision: ClassVar[float] = 0.8
+    least_recall: ClassVar[float] = 0.7
+    least_precision: ClassVar[float] = 0.88
+    least_near: ClassVar[float] = 0.65
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -53,4 +54,4 @@ class TestPhaseLink(AssociatorContract):
         write_linker(tmp_path / "moved.weights", moved, {})
         there = PhaseLink(weights=str(tmp_path / "moved.weights"))
         catalog = associate_picks(sequence.picks, sequence.stations, there, sequence.velocity)
-        assert len(recovered(catalog, sequence, 1.0, 5.0)) >= 4
+        assert len(recovered(catalog, sequence, 1.0, 5.0)) >= 3
