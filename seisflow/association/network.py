@@ -62,6 +62,11 @@ class Network:
         """Depth of the receivers that travel-time tables are made for: the median of the sites."""
         return -float(np.median(self.elevation_km))
 
+    @cached_property
+    def edge_km(self) -> float:
+        """How far beyond the stations sources are looked for: a quarter of the diagonal, 10 to 50 km."""
+        return float(np.clip(0.25 * self.diagonal_km, 10.0, 50.0))
+
     def limits_km(self, edge_km: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return the smallest and largest east and north coordinate, `edge_km` beyond the stations."""
         return (

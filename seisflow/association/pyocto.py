@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from seisflow.association.arrivals import arrivals_of, events_of, timed_arrivals
 from seisflow.association.base import Associator
 from seisflow.association.network import Network
-from seisflow.earth import TravelTimes, VelocityModel, sites_of
+from seisflow.earth import VelocityModel
 from seisflow.errors import DependencyError
-from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty, event_id, validate
+from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ class _Scale:
     def of(cls, octree: PyOcto, network: Network) -> _Scale:
         tolerance_s = octree.tolerance_s or min(2.0, 0.3 + 0.02 * network.spacing_km)
         return cls(
-            edge_km=octree.edge_km or float(np.clip(0.25 * network.diagonal_km, 10.0, 50.0)),
+            edge_km=octree.edge_km or network.edge_km,
             node_km=octree.min_node_size_km or float(np.clip(0.5 * network.spacing_km, 1.0, 10.0)),
             near_km=octree.near_km or max(30.0, 5.0 * network.spacing_km),
             tolerance_s=tolerance_s,
@@ -128,20 +129,7 @@ class PyOcto(Associator):
 
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
         """Return the events of one window of picks, located by PyOcto, residuals of exact travel times."""
-        picks = picks[picks["phase"].isin(["P", "S"])].sort_values(["time", "pick_id"], ignore_index=True)
-        if picks.empty:
-            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
-        times = picks["time"].to_numpy(dtype="datetime64[ns]")
-        arrivals = pd.DataFrame(
-            {
-                "pick_id": picks["pick_id"],
-                "site": sites_of(picks, stations),
-                "station": picks["network"] + "." + picks["station"],
-                "phase": picks["phase"],
-                "time_s": (times - times[0]) / np.timedelta64(1, "ns") * 1e-9,
-                "event": -1,
-            }
-        )
+        arrivals = arrivals_of(picks, stations)
         network = Network.of(stations)
         sources = pd.DataFrame(columns=["east_km", "north_km", "depth_km", "time_s"], dtype=float)
         for extra in (CLEAR, dict.fromkeys(CLEAR, 0)):
@@ -150,8 +138,11 @@ class PyOcto(Associator):
                 found, event = self._search(left, network, velocity, extra)
                 arrivals.loc[event.index, "event"] = event + len(sources)
                 sources = pd.concat([sources, found], ignore_index=True)
-        own = self._timed(arrivals[arrivals["event"] >= 0], sources, network, velocity)
-        return self._catalog(own, sources, network, times[0], picks)
+        if sources.empty:
+            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
+        found = arrivals[arrivals["event"] >= 0]
+        own = timed_arrivals(found, sources, network, velocity, self.max_distance_km)
+        return events_of(own, sources, network, self, picks)
 
     def _search(
         self, arrivals: pd.DataFrame, network: Network, velocity: VelocityModel, extra: Mapping[str, int]
@@ -232,76 +223,4 @@ class PyOcto(Associator):
                 "p_residual": terms["P"][sites] / unit,
                 "s_residual": terms["S"][sites] / unit,
             }
-        )
-
-    def _timed(
-        self, arrivals: pd.DataFrame, sources: pd.DataFrame, network: Network, velocity: VelocityModel
-    ) -> pd.DataFrame:
-        """Return arrivals with distance and delay (pick time less exact travel time), impossible ones not.
-
-        Impossible are arrivals before the origin, S not after P at the same site, and those from beyond
-        `max_distance_km`.
-        """
-        own = arrivals.sort_values(["event", "site", "phase", "time_s"]).drop_duplicates(
-            ["event", "site", "phase"]
-        )
-        source = sources.loc[own["event"]].reset_index(drop=True)
-        sites = own["site"].to_numpy()
-        distance = np.hypot(
-            source["east_km"].to_numpy() - network.east_km[sites],
-            source["north_km"].to_numpy() - network.north_km[sites],
-        )
-        travel, phases = np.zeros(len(own)), own["phase"].to_numpy()
-        for phase in ("P", "S"):
-            of = phases == phase
-            travel[of] = TravelTimes(velocity).first_arrival(
-                phase, distance[of], source["depth_km"].to_numpy()[of], -network.elevation_km[sites[of]]
-            )
-        own = own.assign(distance_km=distance, delay_s=own["time_s"].to_numpy() - travel)
-        first_p = (
-            own["time_s"].where(own["phase"] == "P").groupby([own["event"], own["site"]]).transform("min")
-        )
-        late = (own["phase"] == "S") & (own["time_s"] <= first_p)
-        early = own["time_s"].to_numpy() < source["time_s"].to_numpy()
-        return own[~late & ~early & (own["distance_km"] <= self.max_distance_km)]
-
-    def _catalog(
-        self,
-        arrivals: pd.DataFrame,
-        sources: pd.DataFrame,
-        network: Network,
-        start: np.datetime64,
-        picks: pd.DataFrame,
-    ) -> Catalog:
-        """Return the events that are left, origin times at the mean delay of their picks."""
-        events, assignments = [], []
-        latitude, longitude = network.projection.to_degrees(sources["east_km"], sources["north_km"])
-        for number in np.unique(arrivals["event"]):
-            own = arrivals[arrivals["event"] == number]
-            with_p, with_s = (set(own["station"][own["phase"] == phase]) for phase in ("P", "S"))
-            if not self.suffices(with_p, with_s, len(own)):
-                continue
-            time_s = own["delay_s"].mean()
-            residual_s = own["delay_s"] - time_s
-            name = event_id(own["pick_id"].tolist())
-            events.append(
-                {
-                    "event_id": name,
-                    "time": start + np.timedelta64(round(time_s * 1e6), "us"),
-                    "latitude": latitude[number],
-                    "longitude": longitude[number],
-                    "depth_km": sources["depth_km"].to_numpy()[number],
-                    "n_p": int((own["phase"] == "P").sum()),
-                    "n_s": int((own["phase"] == "S").sum()),
-                    "rms_s": float(np.sqrt(np.mean(residual_s**2))),
-                    "magnitude_type": "",
-                    "method": self.name,
-                    "status": "associated",
-                }
-            )
-            assignments.append(own.assign(event_id=name, residual_s=residual_s))
-        if not events:
-            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
-        return Catalog(
-            validate(pd.DataFrame(events), EVENTS), validate(pd.concat(assignments), ASSIGNMENTS), picks
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seisflow.association import Associator
+from seisflow.association.gamma import Gamma
 from seisflow.association.pyocto import PyOcto
 from tests.association.contract import AssociatorContract
 
@@ -14,3 +15,13 @@ class TestPyOcto(AssociatorContract):
     @classmethod
     def associator(cls) -> Associator:
         return PyOcto()
+
+
+class TestGamma(AssociatorContract):
+    seeds = (2, 3)  # a hundred times slower
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def associator(cls) -> Associator:
+        pytest.importorskip("gamma", reason="needs GMMA: pip install 'seisflow[gamma]'")
+        return Gamma()
