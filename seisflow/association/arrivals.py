@@ -96,7 +96,8 @@ def events_of(
     events, assignments = [], []
     start = _start(picks)
     latitude, longitude = network.projection.to_degrees(sources["east_km"], sources["north_km"])
-    for number, own in arrivals.groupby("event"):
+    for _, own in arrivals.groupby("event"):
+        number = int(own["event"].iloc[0])
         with_p, with_s = (set(own["station"][own["phase"] == phase]) for phase in ("P", "S"))
         if not associator.suffices(with_p, with_s, len(own)):
             continue

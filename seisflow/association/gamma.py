@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from seisflow.association.arrivals import arrivals_of, events_of, timed_arrivals
-from seisflow.association.base import Associator
 from seisflow.association.network import Network
+from seisflow.association.search import Box, SourceSearch
 from seisflow.earth import TravelTimes, VelocityModel
 from seisflow.errors import DependencyError
 from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty
@@ -24,14 +24,12 @@ __all__ = ["Gamma"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-SLOW_S_KM_S = 2.5
-"""No S wave is slower on average over its whole path."""
 STEP_KM = 1.0
 """Of the travel-time table, which is read by bilinear interpolation."""
 COORDINATES = ["x(km)", "y(km)", "z(km)"]
 
 
-class Gamma(Associator):
+class Gamma(SourceSearch):
     """Associator that fits a Bayesian Gaussian mixture to the arrival times (GaMMA, PyPI name GMMA).
 
     Picks are cut into groups without gaps in time and space (DBSCAN), and each group is fitted with
@@ -46,19 +44,6 @@ class Gamma(Associator):
 
     name: ClassVar[str] = "gamma"
 
-    n_p_picks: Annotated[int, Field(ge=0)] = 2
-    """P picks that an event has at least."""
-    n_p_and_s_picks: Annotated[int, Field(ge=0)] = 1
-    """Stations with both a P and an S pick that an event has at least."""
-    max_distance_km: Positive = 200.0
-    """Largest epicentral distance of a pick, km; it says how long after an event its picks may come."""
-    depth_min_km: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    """Shallowest source searched, km below sea level."""
-    depth_max_km: Annotated[float, Field(allow_inf_nan=False)] = 30.0
-    """Deepest source searched, km below sea level."""
-    edge_km: Positive | None = None
-    """How far beyond the outermost stations sources are searched, km; None takes a quarter of the
-    diagonal of the network, 10 to 50 km."""
     oversample_factor: Annotated[int, Field(ge=1)] = 5
     """Sources tried for each pick of the station and phase that has most of them in a group."""
     dbscan_eps_s: Positive | None = None
@@ -69,26 +54,14 @@ class Gamma(Associator):
     max_sigma_s: Positive = 2.0
     """Largest residual of a pick, s."""
 
-    @model_validator(mode="after")
-    def _depths_in_order(self) -> Gamma:
-        if not self.depth_min_km < self.depth_max_km:
-            raise ValueError(
-                f"depth_max_km {self.depth_max_km:g} must exceed depth_min_km {self.depth_min_km:g}"
-            )
-        return self
-
-    @property
-    def margin_s(self) -> float:
-        """Travel time of a slow S wave over the longest path there may be, s."""
-        return float(np.hypot(self.max_distance_km, self.depth_max_km - self.depth_min_km)) / SLOW_S_KM_S
-
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
         """Return the events of one window of picks, located by GaMMA, residuals of exact travel times."""
         gamma = _package()
         arrivals, network = arrivals_of(picks, stations), Network.of(stations)
         if len(arrivals) < self.n_picks:
             return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
-        config = self._config(network, velocity)
+        box = self.box(network)
+        config = self._config(box, network, velocity)
         position = np.column_stack([network.east_km, network.north_km, -network.elevation_km])
         data = {
             "data": arrivals[["time_s"]].to_numpy(),
@@ -99,7 +72,8 @@ class Gamma(Associator):
         names = (arrivals["station"] + "_" + arrivals["phase"]).to_numpy(dtype=object)
         vel = config["vel"]
         groups = self._groups(gamma, data, position[np.unique(arrivals["site"])], vel)
-        found, event = [], np.full(len(arrivals), -1)
+        found: list[dict[str, Any]] = []
+        event = np.full(len(arrivals), -1)
         for group in np.unique(groups[groups >= 0]):
             events, assigned = gamma.associate(
                 group, groups, *data.values(), np.arange(len(arrivals)), names, config, 0.0, vel, "BGMM", -1
@@ -111,7 +85,7 @@ class Gamma(Associator):
             return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
         sources = _sources(found)
         own = timed_arrivals(
-            arrivals.assign(event=event)[event >= 0], sources, network, velocity, self.max_distance_km
+            arrivals.assign(event=event)[event >= 0], sources, network, velocity, box.max_distance_km
         )
         return events_of(own, sources, network, self, picks)
 
@@ -129,11 +103,10 @@ class Gamma(Associator):
         )
         return groups
 
-    def _config(self, network: Network, velocity: VelocityModel) -> dict[str, Any]:
+    def _config(self, box: Box, network: Network, velocity: VelocityModel) -> dict[str, Any]:
         """Return what GaMMA is told: what to search, what to keep, and the travel times."""
-        edge_km = self.edge_km or network.edge_km
-        limits = (*network.limits_km(edge_km), (self.depth_min_km, self.depth_max_km))
-        middle_km = 0.5 * (self.depth_min_km + self.depth_max_km)
+        limits = (box.east_km, box.north_km, box.depth_km)
+        middle_km = 0.5 * sum(box.depth_km)
         return {
             "dims": COORDINATES,
             **dict(zip(COORDINATES, limits, strict=True)),
@@ -146,7 +119,7 @@ class Gamma(Associator):
             "min_stations": self.min_stations,
             "max_sigma11": self.max_sigma_s,
             "vel": {phase.lower(): float(velocity.speed(phase, middle_km)) for phase in ("P", "S")},
-            "eikonal": _tables(network, velocity, limits),
+            "eikonal": _tables(box, network, velocity),
         }
 
 
@@ -160,23 +133,22 @@ def _package() -> ModuleType:
             "run: pip install 'seisflow[gamma]'"
         ) from error
     # It prints a dot for each group. Redirecting standard output would redirect that of every thread.
-    for module in (utils, _base):
-        vars(module)["print"] = lambda *_, **__: None
-    # scikit-learn 1.6 took this check from estimators. GMMA 1.2.17 does without, but wants scikit-learn 1.7.0.
+    for silent in (utils, _base):
+        vars(silent)["print"] = lambda *_, **__: None
+    # scikit-learn 1.6 took this check away. GMMA 1.2.17 does without, but wants scikit-learn 1.7.0.
     _base.BaseMixture._check_n_features = lambda *_, **__: None
-    return utils
+    module: ModuleType = utils
+    return module
 
 
-def _tables(
-    network: Network, velocity: VelocityModel, limits: tuple[tuple[float, float], ...]
-) -> dict[str, Any]:
-    """Return travel times and their gradients over distance and depth below the receiver, as GaMMA reads them.
+def _tables(box: Box, network: Network, velocity: VelocityModel) -> dict[str, Any]:
+    """Return travel times and their gradients over distance and depth below the receiver for GaMMA.
 
     Depths count from the median elevation of the stations; a higher station sees its sources deeper.
     """
-    (west, east), (south, north), (top_km, bottom_km) = limits
+    top_km, bottom_km = box.depth_km
     highest_km, lowest_km = float(network.elevation_km.max()), float(network.elevation_km.min())
-    distance_km = np.arange(0.0, np.hypot(east - west, north - south) + 2.0 * STEP_KM, STEP_KM)
+    distance_km = np.arange(0.0, box.diagonal_km + 2.0 * STEP_KM, STEP_KM)
     below_km = np.arange(top_km + lowest_km, bottom_km + highest_km + 2.0 * STEP_KM, STEP_KM)
     tables: dict[str, Any] = {
         "rgrid": distance_km,

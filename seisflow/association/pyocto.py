@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from seisflow.association.arrivals import arrivals_of, events_of, timed_arrivals
-from seisflow.association.base import Associator
 from seisflow.association.network import Network
+from seisflow.association.search import Box, SourceSearch
 from seisflow.earth import VelocityModel
 from seisflow.errors import DependencyError
 from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty
@@ -27,8 +27,6 @@ __all__ = ["PyOcto"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-SLOW_S_KM_S = 2.5
-"""No S wave is slower on average over its whole path."""
 STEPS_PER_NODE = 5.0
 """Steps of the travel-time table across a node, 1 km at most each."""
 NODE_PER_LOCATION = 7.0
@@ -41,7 +39,7 @@ CLEAR = {"n_picks": 3, "n_p_picks": 1, "n_s_picks": 1, "n_p_and_s_picks": 2}
 class _Scale:
     """The lengths and tolerances of a search, those that follow from the network filled in."""
 
-    edge_km: float
+    box: Box
     node_km: float
     near_km: float
     tolerance_s: float
@@ -51,7 +49,7 @@ class _Scale:
     def of(cls, octree: PyOcto, network: Network) -> _Scale:
         tolerance_s = octree.tolerance_s or min(2.0, 0.3 + 0.02 * network.spacing_km)
         return cls(
-            edge_km=octree.edge_km or network.edge_km,
+            box=octree.box(network),
             node_km=octree.min_node_size_km or float(np.clip(0.5 * network.spacing_km, 1.0, 10.0)),
             near_km=octree.near_km or max(30.0, 5.0 * network.spacing_km),
             tolerance_s=tolerance_s,
@@ -69,7 +67,7 @@ class _Scale:
         return min(1.0, self.node_km / STEPS_PER_NODE)
 
 
-class PyOcto(Associator):
+class PyOcto(SourceSearch):
     """Associator that splits space and time where enough picks agree, until an event remains.
 
     Lengths and tolerances that are None follow from the geometry of the network.
@@ -84,20 +82,8 @@ class PyOcto(Associator):
     """
 
     name: ClassVar[str] = "pyocto"
+    version: ClassVar[int] = 2
 
-    n_p_picks: Annotated[int, Field(ge=0)] = 2
-    """P picks that an event has at least."""
-    n_p_and_s_picks: Annotated[int, Field(ge=0)] = 1
-    """Stations with both a P and an S pick that an event has at least."""
-    max_distance_km: Positive = 200.0
-    """Largest epicentral distance of a pick, km; it says how long after an event its picks may come."""
-    depth_min_km: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    """Shallowest source searched, km below sea level."""
-    depth_max_km: Annotated[float, Field(allow_inf_nan=False)] = 30.0
-    """Deepest source searched, km below sea level."""
-    edge_km: Positive | None = None
-    """How far beyond the outermost stations sources are searched, km; None takes a quarter of the
-    diagonal of the network, 10 to 50 km."""
     min_node_size_km: Positive | None = None
     """Cells of this size are tried as events, km; None takes half the station spacing, 1 to 10 km."""
     near_km: Positive | None = None
@@ -114,19 +100,6 @@ class PyOcto(Associator):
     """Share of the stations nearer to an event that must have picks for a far station to count; 0 is
     twice as fast and finds more false events."""
 
-    @model_validator(mode="after")
-    def _depths_in_order(self) -> Self:
-        if not self.depth_min_km < self.depth_max_km:
-            raise ValueError(
-                f"depth_max_km {self.depth_max_km:g} must exceed depth_min_km {self.depth_min_km:g}"
-            )
-        return self
-
-    @property
-    def margin_s(self) -> float:
-        """Travel time of a slow S wave over the longest path there may be, s."""
-        return float(np.hypot(self.max_distance_km, self.depth_max_km - self.depth_min_km)) / SLOW_S_KM_S
-
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
         """Return the events of one window of picks, located by PyOcto, residuals of exact travel times."""
         arrivals = arrivals_of(picks, stations)
@@ -141,7 +114,7 @@ class PyOcto(Associator):
         if sources.empty:
             return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
         found = arrivals[arrivals["event"] >= 0]
-        own = timed_arrivals(found, sources, network, velocity, self.max_distance_km)
+        own = timed_arrivals(found, sources, network, velocity, self.box(network).max_distance_km)
         return events_of(own, sources, network, self, picks)
 
     def _search(
@@ -149,9 +122,8 @@ class PyOcto(Associator):
     ) -> tuple[pd.DataFrame, pd.Series[int]]:
         """Return sources, and the number of the source for each arrival that has one."""
         scale = _Scale.of(self, network)
-        depths = (self.depth_min_km, self.depth_max_km)
         # One slice for all: slices would share picks, and begin where the first pick happens to be.
-        span_s = float(arrivals["time_s"].iloc[-1]) + 2.0 * self.margin_s
+        span_s = float(arrivals["time_s"].iloc[-1]) + 2.0 * scale.box.longest_s
         picks = pd.DataFrame(
             {
                 "station": arrivals["site"].map("{:06d}".format),
@@ -161,9 +133,9 @@ class PyOcto(Associator):
         )
         sites = self._sites(np.unique(arrivals["site"]), network, velocity, scale.unit)
         with tempfile.NamedTemporaryFile(suffix=".traveltimes") as file:
-            file.write(network.table(velocity, depths, scale.edge_km, scale.unit))
+            file.write(network.table(velocity, scale.box.depth_km, scale.box.diagonal_km, scale.unit))
             file.flush()
-            octree = self._octree(network, scale, file.name, span_s, extra)
+            octree = self._octree(scale, file.name, span_s, extra)
             events, assignments = octree.associate(picks, sites)
         if events.empty:
             return pd.DataFrame(), pd.Series(dtype=int)
@@ -173,9 +145,7 @@ class PyOcto(Associator):
         rows = arrivals.index[assignments["pick_idx"].to_numpy()]
         return sources, pd.Series(assignments["event_idx"].to_numpy(), index=rows)
 
-    def _octree(
-        self, network: Network, scale: _Scale, path: str, span_s: float, extra: Mapping[str, int]
-    ) -> OctoAssociator:
+    def _octree(self, scale: _Scale, path: str, span_s: float, extra: Mapping[str, int]) -> OctoAssociator:
         """Return PyOcto's associator, in units of `scale.unit`."""
         try:
             from pyocto import OctoAssociator, VelocityModel1D
@@ -185,7 +155,7 @@ class PyOcto(Associator):
                 "run: pip install 'seisflow[association]'"
             ) from error
         unit = scale.unit
-        east, north = network.limits_km(scale.edge_km)
+        box = scale.box
         least = {key: getattr(self, key) + more for key, more in extra.items()}
         least["n_p_picks"] = max(least["n_p_picks"], least["n_p_and_s_picks"])
         least["n_s_picks"] = max(least["n_s_picks"], least["n_p_and_s_picks"])
@@ -194,11 +164,11 @@ class PyOcto(Associator):
             path, scale.tolerance_s / unit, association_cutoff_distance=scale.near_km / unit
         )
         return OctoAssociator(
-            xlim=(east[0] / unit, east[1] / unit),
-            ylim=(north[0] / unit, north[1] / unit),
-            zlim=(0.0, (self.depth_max_km - self.depth_min_km) / unit),
+            xlim=(box.east_km[0] / unit, box.east_km[1] / unit),
+            ylim=(box.north_km[0] / unit, box.north_km[1] / unit),
+            zlim=(0.0, (box.depth_km[1] - box.depth_km[0]) / unit),
             velocity_model=model,
-            time_before=self.margin_s / unit,
+            time_before=box.longest_s / unit,
             time_slicing=span_s / unit,
             min_node_size=scale.node_km / unit,
             min_node_size_location=scale.node_km / NODE_PER_LOCATION / unit,
