@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from seisflow.association import Associator, associate_picks
+from seisflow.association.gamma import Gamma
 from seisflow.association.phaselink import PhaseLink
 from seisflow.association.pyocto import PyOcto
 from tests.association.contract import AssociatorContract
@@ -23,6 +24,16 @@ class TestPyOcto(AssociatorContract):
     @classmethod
     def associator(cls) -> Associator:
         return PyOcto()
+
+
+class TestGamma(AssociatorContract):
+    seeds = (2, 3)  # a hundred times slower
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def associator(cls) -> Associator:
+        pytest.importorskip("gamma", reason="needs GMMA: pip install 'seisflow[gamma]'")
+        return Gamma()
 
 
 class TestPhaseLink(AssociatorContract):
