@@ -163,7 +163,7 @@ class PhaseLink(Associator):
         """Return the box that holds the stations and the epicentres trained for, and some room."""
         from seisflow.association.linking.origins import SearchBox
 
-        edge_km = self.edge_km or network.edge_km
+        edge_km = self.edge_km or float(np.clip(0.25 * network.diagonal_km, 10.0, 50.0))
         (west, east), (south, north) = network.limits_km(edge_km)
         parts = np.array([-linker.beyond_share, 1.0 + linker.beyond_share])
         corners = network.projection.to_km(*linker.frame.degrees(*np.meshgrid(parts, parts)))
