@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from seisflow.association.arrivals import arrivals_of, events_of, timed_arrivals
 from seisflow.association.base import Associator
 from seisflow.association.network import Network
 from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty
+from seisflow.weightfile import read_weight_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,10 +91,9 @@ class PhaseLink(Associator):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result; weights are named by their content, not by where they lie."""
-        from seisflow.association.linking.linker import read_linker
-
+        weights = read_weight_file(Path(self.weights).expanduser(), self.name)
         identity = super().identity()
-        identity["parameters"]["weights"] = read_linker(self.weights).digest
+        identity["parameters"]["weights"] = weights.digest
         return identity
 
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
