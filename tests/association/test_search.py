@@ -59,7 +59,9 @@ def test_every_search_shares_them() -> None:
     assert issubclass(PyOcto, SourceSearch)
 
 
-@pytest.mark.parametrize("scenario", [Shallow(n_events=25), Subduction(n_events=25)], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "scenario", [Shallow(n_events=25), Subduction(n_events=25)], ids=lambda one: one.name
+)
 def test_finds_the_events_without_tuning(scenario: SequenceScenario) -> None:
     """Depths to 30 km below a local network, to 150 km below a regional one, by the same defaults."""
     sequence = scenario.make(1)
