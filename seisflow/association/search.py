@@ -78,6 +78,11 @@ class SourceSearch(Associator):
         distance_km = self.max_distance_km or FAR_KM
         return float(np.hypot(distance_km, self._deepest_km(DEEP_KM) - self.depth_min_km)) / SLOW_S_KM_S
 
+    @property
+    def reach_km(self) -> float:
+        """Largest epicentral distance that any network implies, km."""
+        return self.max_distance_km or FAR_KM
+
     def box(self, network: Network) -> Box:
         """Return what is searched around a network.
 

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seisflow.association.base import BORDER_S, Associator
-from seisflow.association.candidates import Candidate, candidates_of, catalog_of, settle
+from seisflow.association.candidates import Candidate, catalog_of, settle
+from seisflow.association.cells import candidates_in_cells
 from seisflow.earth import sites_of
 from seisflow.keys import Window, seconds
 from seisflow.tables import PICKS, Catalog, validate
@@ -73,8 +74,8 @@ def associate_windows(
         first, last = np.searchsorted(times, [wide.start, wide.end])
         if last - first < associator.n_picks:
             return []
-        catalog = associator.associate(picks.iloc[first:last].reset_index(drop=True), stations, velocity)
-        events = settle(candidates_of(catalog, associator), associator)
+        own_picks = picks.iloc[first:last].reset_index(drop=True)
+        events = candidates_in_cells(own_picks, stations, associator, velocity)
         return [event for event in events if near.holds(event.time)]
 
     with ThreadPoolExecutor(associator.threads) as pool:

@@ -126,11 +126,17 @@ near_a_border = st.builds(
     overlap=st.integers(0, 3),
     jitter_s=st.sampled_from([0.0, 9.0, 60.0]),
     late_s=st.sampled_from([0.0, 40.0]),
+    cell_deg=st.sampled_from([None, 10.0]),
 )
 def test_any_cut_gives_the_same_events(
-    picks: pd.DataFrame, cuts: list[float], overlap: int, jitter_s: float, late_s: float
+    picks: pd.DataFrame,
+    cuts: list[float],
+    overlap: int,
+    jitter_s: float,
+    late_s: float,
+    cell_deg: float | None,
 ) -> None:
-    associator = Clusters(overlap=overlap, jitter_s=jitter_s, late_s=late_s)
+    associator = Clusters(overlap=overlap, jitter_s=jitter_s, late_s=late_s, cell_deg=cell_deg)
     whole = associate_picks(picks, STATIONS_OF_SIX, associator, CRUST)
     parts = chunked(picks, associator, cuts)
     assert_frame_equal(whole.events, parts.events)
