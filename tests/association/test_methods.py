@@ -30,4 +30,4 @@ class TestGamma(AssociatorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def sequence(cls) -> Sequence:
-        return made_sequence(1, n_events=12)
+        return made_sequence(1, n_events=24)
