@@ -26,6 +26,8 @@ __all__ = ["PhaseLink"]
 
 SPAN_S = 120.0
 """Length of the paper's windows, s."""
+MOST_CUTS = 20
+"""How often picks from before an origin are taken off and the origin time is formed anew."""
 
 
 class PhaseLink(Associator):
@@ -64,9 +66,9 @@ class PhaseLink(Associator):
     edge_km: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """How far beyond the outermost stations origins are searched, km; None takes a quarter of the
     diagonal of the network, 10 to 50 km."""
-    max_residual_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 4.0
+    max_residual_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Linked picks farther than this from when they should come from the origin are left out, s; None keeps
-    them, as the paper does, which has no origins."""
+    all but those from before the origin, as the paper does, which has no origins."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the network runs; auto takes a GPU where there is one."""
 
@@ -123,6 +125,11 @@ class PhaseLink(Associator):
         if self.max_residual_s is not None:
             late_s = own["delay_s"].to_numpy() - sources["time_s"].to_numpy()[own["event"]]
             own = own[np.abs(late_s) <= self.max_residual_s]
+        for _ in range(MOST_CUTS):
+            possible = own["time_s"] >= own.groupby("event")["delay_s"].transform("mean")
+            if possible.all():
+                break
+            own = own[possible]
         return events_of(own, sources, network, self, picks)
 
     def _clusters(

@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 from pyproj import Geod
 
 from seisflow.association import Associator, associate_picks
-from seisflow.association.cells import BORDER_KM, Cell
+from seisflow.association.cells import BORDER_KM, Cell, candidates_in_cells
 from seisflow.association.pyocto import PyOcto
 from seisflow.earth import VelocityModel, sites_of
 from seisflow.errors import WorkflowError
@@ -104,6 +104,15 @@ def test_events_at_a_border_are_neither_lost_nor_doubled(
     catalog = associate_picks(picks, line_of_stations(offset_deg), associator, CRUST)
     assert len(catalog.events) == len(groups)
     assert len(catalog.assignments) == len(picks)
+
+
+def test_no_pick_is_in_two_events_of_a_window() -> None:
+    """Forty events on a border: some are claimed by both cells, some by neither, and some by one."""
+    associator = Places(cell_deg=5.0, jitter_km=BORDER_KM - 1.0)
+    picks = one_event_each([70] * 40)
+    events = candidates_in_cells(picks, line_of_stations(0.0), associator, CRUST)
+    assigned = [arrival.pick_id for event in events for arrival in event.arrivals]
+    assert sorted(assigned) == sorted(picks["pick_id"])
 
 
 def test_two_networks_far_apart_have_the_events_of_each_alone() -> None:

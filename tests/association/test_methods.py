@@ -38,7 +38,7 @@ class TestGamma(AssociatorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def sequence(cls) -> Sequence:
-        return made_sequence(1, n_events=12)
+        return made_sequence(1, n_events=24)
 
 
 class TestPhaseLink(AssociatorContract):
@@ -51,7 +51,7 @@ class TestPhaseLink(AssociatorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def associator(cls) -> Associator:
-        return PhaseLink(weights=str(SMALL_WEIGHTS))
+        return PhaseLink(weights=str(SMALL_WEIGHTS), max_residual_s=4.0)
 
     @classmethod
     def made(cls, seed: int, **parameters: Any) -> Sequence:
@@ -68,6 +68,6 @@ class TestPhaseLink(AssociatorContract):
         linker = read_linker(associator.weights)  # type: ignore[attr-defined]
         moved = replace(linker, frame=Frame.of_stations(sites), stations=places)
         write_linker(tmp_path / "moved.weights", moved, {})
-        there = PhaseLink(weights=str(tmp_path / "moved.weights"))
+        there = PhaseLink(weights=str(tmp_path / "moved.weights"), max_residual_s=4.0)
         catalog = associate_picks(sequence.picks, sequence.stations, there, sequence.velocity)
         assert len(recovered(catalog, sequence, 1.0, 5.0)) >= 3
