@@ -30,7 +30,7 @@ def test_any_cut_of_a_dense_sequence_gives_the_same_events() -> None:
 
 
 def test_picks_far_from_their_origin_are_kept_unless_a_limit_is_given() -> None:
-    sequence = made_sequence(3, network_seed=0)
+    sequence = made_sequence(4, network_seed=0)
     limited = SMALL.model_copy(update={"max_residual_s": 4.0})
     kept = associate_picks(sequence.picks, sequence.stations, SMALL, sequence.velocity)
     cleaned = associate_picks(sequence.picks, sequence.stations, limited, sequence.velocity)
