@@ -18,7 +18,12 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MOST_LINES, MOST_FUNCTION_LINES = 400, 50
 VAGUE = {"utils.py", "core.py", "helpers.py", "common.py", "misc.py"}
-IMPORT_NAMES = {"google-crc32c": "google_crc32c", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+IMPORT_NAMES = {
+    "gmma": "gamma",
+    "google-crc32c": "google_crc32c",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+}
 SCHEDULER = {"seisflow/run", "seisflow/deploy"}
 
 
@@ -104,6 +109,7 @@ def test_every_package_that_is_imported_is_a_declared_dependency() -> None:
     requirements = [
         *project["dependencies"],
         *optional["association"],
+        *optional["gamma"],
         *optional["seisbench"],
         *optional["plot"],
     ]

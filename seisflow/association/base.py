@@ -21,6 +21,9 @@ __all__ = ["BORDER_S", "Associator", "associate_picks"]
 BORDER_S = 10.0
 """Seconds by which the origin time of one earthquake may differ between two windows that see it."""
 
+FASTEST_KM_S = 8.5
+"""No wave of a crustal earthquake is faster on average over its whole path."""
+
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -46,6 +49,9 @@ class Associator(Method):
     """Stations with both a P and an S pick that an event has at least."""
     window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
     """Length of the windows picks are associated in, s; their borders are multiples of it since 1970."""
+    cell_deg: Annotated[float, Field(ge=1, le=90)] | None = None
+    """Side of the cells of latitude and longitude that a wide network is associated in, a divisor of 360
+    degrees; an event is kept by the cell that holds its epicentre. None takes the network as a whole."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Windows associated at the same time; without effect on the result."""
 
@@ -53,6 +59,11 @@ class Associator(Method):
     @abstractmethod
     def margin_s(self) -> float:
         """Longest travel time that an event may have to a station of its own, s."""
+
+    @property
+    def reach_km(self) -> float:
+        """Largest epicentral distance that a station of an event may have, km."""
+        return self.margin_s * FASTEST_KM_S
 
     @abstractmethod
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
@@ -69,6 +80,12 @@ class Associator(Method):
                 f"window_s {self.window_s:g} s must be at least {least:g} s: twice the longest travel time "
                 f"({self.margin_s:g} s) and {2 * BORDER_S:g} s for origin times near a border"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _cells_go_around(self) -> Self:
+        if self.cell_deg is not None and not (360.0 / self.cell_deg).is_integer():
+            raise ValueError(f"cell_deg {self.cell_deg:g} must divide 360 degrees, as 2.5, 5 and 10 do")
         return self
 
     def suffices(self, stations_p: set[str], stations_s: set[str], n_picks: int) -> bool:

@@ -103,12 +103,15 @@ def candidates_of(catalog: Catalog, associator: Associator) -> list[Candidate]:
     return found
 
 
-def settle(candidates: Iterable[Candidate], associator: Associator) -> list[Candidate]:
+def settle(
+    candidates: Iterable[Candidate], associator: Associator, taken: Iterable[str] = ()
+) -> list[Candidate]:
     """Return the events that remain when each pick goes to the candidate of highest rank that wants it.
 
-    A candidate that finds more than `MAX_TAKEN` of its picks taken is dropped, its picks released.
+    A candidate that finds more than `MAX_TAKEN` of its picks taken, by others or in `taken` from the
+    beginning, is dropped, its picks released.
     """
-    taken: set[str] = set()
+    taken = set(taken)
     kept = []
     for event in sorted(candidates, key=lambda event: event.rank):
         free = tuple(arrival for arrival in event.arrivals if arrival.pick_id not in taken)

@@ -70,16 +70,14 @@ class Network:
         )
 
     def table(
-        self, velocity: VelocityModel, depth_km: tuple[float, float], edge_km: float, unit_km: float
+        self, velocity: VelocityModel, depth_km: tuple[float, float], farthest_km: float, unit_km: float
     ) -> bytes:
         """Return PyOcto's file of 1-D travel times, in units of `unit_km` kilometres and `unit_km` seconds.
 
         The file holds the number of distances and of depths (int32), the step (float64, here 1), then P and
         S times, float64, distance by distance. Both axes begin at 0, so depth counts from `depth_km[0]`.
         """
-        (west, east), (south, north) = self.limits_km(edge_km)
-        farthest = np.hypot(east - west, north - south)
-        distances = unit_km * np.arange(int(np.ceil(farthest / unit_km)) + 3)
+        distances = unit_km * np.arange(int(np.ceil(farthest_km / unit_km)) + 3)
         depths = depth_km[0] + unit_km * np.arange(int(np.ceil((depth_km[1] - depth_km[0]) / unit_km)) + 3)
         times = TravelTimes(velocity)
         tables = [times.table(phase, self.datum_km, distances, depths) / unit_km for phase in ("P", "S")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from seisflow.association.arrivals import arrivals_of, events_of, timed_arrivals
 from seisflow.association.base import Associator
 from seisflow.association.network import Network
 from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty
+from seisflow.weightfile import read_weight_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +26,8 @@ __all__ = ["PhaseLink"]
 
 SPAN_S = 120.0
 """Length of the paper's windows, s."""
+MOST_CUTS = 20
+"""How often picks from before an origin are taken off and the origin time is formed anew."""
 
 
 class PhaseLink(Associator):
@@ -62,9 +66,9 @@ class PhaseLink(Associator):
     edge_km: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """How far beyond the outermost stations origins are searched, km; None takes a quarter of the
     diagonal of the network, 10 to 50 km."""
-    max_residual_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 4.0
+    max_residual_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Linked picks farther than this from when they should come from the origin are left out, s; None keeps
-    them, as the paper does, which has no origins."""
+    all but those from before the origin, as the paper does, which has no origins."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the network runs; auto takes a GPU where there is one."""
 
@@ -89,10 +93,9 @@ class PhaseLink(Associator):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result; weights are named by their content, not by where they lie."""
-        from seisflow.association.linking.linker import read_linker
-
+        weights = read_weight_file(Path(self.weights).expanduser(), self.name)
         identity = super().identity()
-        identity["parameters"]["weights"] = read_linker(self.weights).digest
+        identity["parameters"]["weights"] = weights.digest
         return identity
 
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
@@ -122,6 +125,11 @@ class PhaseLink(Associator):
         if self.max_residual_s is not None:
             late_s = own["delay_s"].to_numpy() - sources["time_s"].to_numpy()[own["event"]]
             own = own[np.abs(late_s) <= self.max_residual_s]
+        for _ in range(MOST_CUTS):
+            possible = own["time_s"] >= own.groupby("event")["delay_s"].transform("mean")
+            if possible.all():
+                break
+            own = own[possible]
         return events_of(own, sources, network, self, picks)
 
     def _clusters(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from seisflow.association.base import Associator
+from seisflow.association.arrivals import arrivals_of, events_of, timed_arrivals
 from seisflow.association.network import Network
-from seisflow.earth import TravelTimes, VelocityModel, sites_of
+from seisflow.association.search import Box, SourceSearch
+from seisflow.earth import VelocityModel
 from seisflow.errors import DependencyError
-from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty, event_id, validate
+from seisflow.tables import ASSIGNMENTS, EVENTS, Catalog, empty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +27,6 @@ __all__ = ["PyOcto"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-SLOW_S_KM_S = 2.5
-"""No S wave is slower on average over its whole path."""
 STEPS_PER_NODE = 5.0
 """Steps of the travel-time table across a node, 1 km at most each."""
 NODE_PER_LOCATION = 7.0
@@ -40,7 +39,7 @@ CLEAR = {"n_picks": 3, "n_p_picks": 1, "n_s_picks": 1, "n_p_and_s_picks": 2}
 class _Scale:
     """The lengths and tolerances of a search, those that follow from the network filled in."""
 
-    edge_km: float
+    box: Box
     node_km: float
     near_km: float
     tolerance_s: float
@@ -50,7 +49,7 @@ class _Scale:
     def of(cls, octree: PyOcto, network: Network) -> _Scale:
         tolerance_s = octree.tolerance_s or min(2.0, 0.3 + 0.02 * network.spacing_km)
         return cls(
-            edge_km=octree.edge_km or float(np.clip(0.25 * network.diagonal_km, 10.0, 50.0)),
+            box=octree.box(network),
             node_km=octree.min_node_size_km or float(np.clip(0.5 * network.spacing_km, 1.0, 10.0)),
             near_km=octree.near_km or max(30.0, 5.0 * network.spacing_km),
             tolerance_s=tolerance_s,
@@ -68,7 +67,7 @@ class _Scale:
         return min(1.0, self.node_km / STEPS_PER_NODE)
 
 
-class PyOcto(Associator):
+class PyOcto(SourceSearch):
     """Associator that splits space and time where enough picks agree, until an event remains.
 
     Lengths and tolerances that are None follow from the geometry of the network.
@@ -83,20 +82,8 @@ class PyOcto(Associator):
     """
 
     name: ClassVar[str] = "pyocto"
+    version: ClassVar[int] = 2
 
-    n_p_picks: Annotated[int, Field(ge=0)] = 2
-    """P picks that an event has at least."""
-    n_p_and_s_picks: Annotated[int, Field(ge=0)] = 1
-    """Stations with both a P and an S pick that an event has at least."""
-    max_distance_km: Positive = 200.0
-    """Largest epicentral distance of a pick, km; it says how long after an event its picks may come."""
-    depth_min_km: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    """Shallowest source searched, km below sea level."""
-    depth_max_km: Annotated[float, Field(allow_inf_nan=False)] = 30.0
-    """Deepest source searched, km below sea level."""
-    edge_km: Positive | None = None
-    """How far beyond the outermost stations sources are searched, km; None takes a quarter of the
-    diagonal of the network, 10 to 50 km."""
     min_node_size_km: Positive | None = None
     """Cells of this size are tried as events, km; None takes half the station spacing, 1 to 10 km."""
     near_km: Positive | None = None
@@ -113,35 +100,9 @@ class PyOcto(Associator):
     """Share of the stations nearer to an event that must have picks for a far station to count; 0 is
     twice as fast and finds more false events."""
 
-    @model_validator(mode="after")
-    def _depths_in_order(self) -> Self:
-        if not self.depth_min_km < self.depth_max_km:
-            raise ValueError(
-                f"depth_max_km {self.depth_max_km:g} must exceed depth_min_km {self.depth_min_km:g}"
-            )
-        return self
-
-    @property
-    def margin_s(self) -> float:
-        """Travel time of a slow S wave over the longest path there may be, s."""
-        return float(np.hypot(self.max_distance_km, self.depth_max_km - self.depth_min_km)) / SLOW_S_KM_S
-
     def associate(self, picks: pd.DataFrame, stations: pd.DataFrame, velocity: VelocityModel) -> Catalog:
         """Return the events of one window of picks, located by PyOcto, residuals of exact travel times."""
-        picks = picks[picks["phase"].isin(["P", "S"])].sort_values(["time", "pick_id"], ignore_index=True)
-        if picks.empty:
-            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
-        times = picks["time"].to_numpy(dtype="datetime64[ns]")
-        arrivals = pd.DataFrame(
-            {
-                "pick_id": picks["pick_id"],
-                "site": sites_of(picks, stations),
-                "station": picks["network"] + "." + picks["station"],
-                "phase": picks["phase"],
-                "time_s": (times - times[0]) / np.timedelta64(1, "ns") * 1e-9,
-                "event": -1,
-            }
-        )
+        arrivals = arrivals_of(picks, stations)
         network = Network.of(stations)
         sources = pd.DataFrame(columns=["east_km", "north_km", "depth_km", "time_s"], dtype=float)
         for extra in (CLEAR, dict.fromkeys(CLEAR, 0)):
@@ -150,17 +111,19 @@ class PyOcto(Associator):
                 found, event = self._search(left, network, velocity, extra)
                 arrivals.loc[event.index, "event"] = event + len(sources)
                 sources = pd.concat([sources, found], ignore_index=True)
-        own = self._timed(arrivals[arrivals["event"] >= 0], sources, network, velocity)
-        return self._catalog(own, sources, network, times[0], picks)
+        if sources.empty:
+            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
+        found = arrivals[arrivals["event"] >= 0]
+        own = timed_arrivals(found, sources, network, velocity, self.box(network).max_distance_km)
+        return events_of(own, sources, network, self, picks)
 
     def _search(
         self, arrivals: pd.DataFrame, network: Network, velocity: VelocityModel, extra: Mapping[str, int]
     ) -> tuple[pd.DataFrame, pd.Series[int]]:
         """Return sources, and the number of the source for each arrival that has one."""
         scale = _Scale.of(self, network)
-        depths = (self.depth_min_km, self.depth_max_km)
         # One slice for all: slices would share picks, and begin where the first pick happens to be.
-        span_s = float(arrivals["time_s"].iloc[-1]) + 2.0 * self.margin_s
+        span_s = float(arrivals["time_s"].iloc[-1]) + 2.0 * scale.box.longest_s
         picks = pd.DataFrame(
             {
                 "station": arrivals["site"].map("{:06d}".format),
@@ -170,9 +133,9 @@ class PyOcto(Associator):
         )
         sites = self._sites(np.unique(arrivals["site"]), network, velocity, scale.unit)
         with tempfile.NamedTemporaryFile(suffix=".traveltimes") as file:
-            file.write(network.table(velocity, depths, scale.edge_km, scale.unit))
+            file.write(network.table(velocity, scale.box.depth_km, scale.box.diagonal_km, scale.unit))
             file.flush()
-            octree = self._octree(network, scale, file.name, span_s, extra)
+            octree = self._octree(scale, file.name, span_s, extra)
             events, assignments = octree.associate(picks, sites)
         if events.empty:
             return pd.DataFrame(), pd.Series(dtype=int)
@@ -182,9 +145,7 @@ class PyOcto(Associator):
         rows = arrivals.index[assignments["pick_idx"].to_numpy()]
         return sources, pd.Series(assignments["event_idx"].to_numpy(), index=rows)
 
-    def _octree(
-        self, network: Network, scale: _Scale, path: str, span_s: float, extra: Mapping[str, int]
-    ) -> OctoAssociator:
+    def _octree(self, scale: _Scale, path: str, span_s: float, extra: Mapping[str, int]) -> OctoAssociator:
         """Return PyOcto's associator, in units of `scale.unit`."""
         try:
             from pyocto import OctoAssociator, VelocityModel1D
@@ -194,7 +155,7 @@ class PyOcto(Associator):
                 "run: pip install 'seisflow[association]'"
             ) from error
         unit = scale.unit
-        east, north = network.limits_km(scale.edge_km)
+        box = scale.box
         least = {key: getattr(self, key) + more for key, more in extra.items()}
         least["n_p_picks"] = max(least["n_p_picks"], least["n_p_and_s_picks"])
         least["n_s_picks"] = max(least["n_s_picks"], least["n_p_and_s_picks"])
@@ -203,11 +164,11 @@ class PyOcto(Associator):
             path, scale.tolerance_s / unit, association_cutoff_distance=scale.near_km / unit
         )
         return OctoAssociator(
-            xlim=(east[0] / unit, east[1] / unit),
-            ylim=(north[0] / unit, north[1] / unit),
-            zlim=(0.0, (self.depth_max_km - self.depth_min_km) / unit),
+            xlim=(box.east_km[0] / unit, box.east_km[1] / unit),
+            ylim=(box.north_km[0] / unit, box.north_km[1] / unit),
+            zlim=(0.0, (box.depth_km[1] - box.depth_km[0]) / unit),
             velocity_model=model,
-            time_before=self.margin_s / unit,
+            time_before=box.longest_s / unit,
             time_slicing=span_s / unit,
             min_node_size=scale.node_km / unit,
             min_node_size_location=scale.node_km / NODE_PER_LOCATION / unit,
@@ -232,76 +193,4 @@ class PyOcto(Associator):
                 "p_residual": terms["P"][sites] / unit,
                 "s_residual": terms["S"][sites] / unit,
             }
-        )
-
-    def _timed(
-        self, arrivals: pd.DataFrame, sources: pd.DataFrame, network: Network, velocity: VelocityModel
-    ) -> pd.DataFrame:
-        """Return arrivals with distance and delay (pick time less exact travel time), impossible ones not.
-
-        Impossible are arrivals before the origin, S not after P at the same site, and those from beyond
-        `max_distance_km`.
-        """
-        own = arrivals.sort_values(["event", "site", "phase", "time_s"]).drop_duplicates(
-            ["event", "site", "phase"]
-        )
-        source = sources.loc[own["event"]].reset_index(drop=True)
-        sites = own["site"].to_numpy()
-        distance = np.hypot(
-            source["east_km"].to_numpy() - network.east_km[sites],
-            source["north_km"].to_numpy() - network.north_km[sites],
-        )
-        travel, phases = np.zeros(len(own)), own["phase"].to_numpy()
-        for phase in ("P", "S"):
-            of = phases == phase
-            travel[of] = TravelTimes(velocity).first_arrival(
-                phase, distance[of], source["depth_km"].to_numpy()[of], -network.elevation_km[sites[of]]
-            )
-        own = own.assign(distance_km=distance, delay_s=own["time_s"].to_numpy() - travel)
-        first_p = (
-            own["time_s"].where(own["phase"] == "P").groupby([own["event"], own["site"]]).transform("min")
-        )
-        late = (own["phase"] == "S") & (own["time_s"] <= first_p)
-        early = own["time_s"].to_numpy() < source["time_s"].to_numpy()
-        return own[~late & ~early & (own["distance_km"] <= self.max_distance_km)]
-
-    def _catalog(
-        self,
-        arrivals: pd.DataFrame,
-        sources: pd.DataFrame,
-        network: Network,
-        start: np.datetime64,
-        picks: pd.DataFrame,
-    ) -> Catalog:
-        """Return the events that are left, origin times at the mean delay of their picks."""
-        events, assignments = [], []
-        latitude, longitude = network.projection.to_degrees(sources["east_km"], sources["north_km"])
-        for number in np.unique(arrivals["event"]):
-            own = arrivals[arrivals["event"] == number]
-            with_p, with_s = (set(own["station"][own["phase"] == phase]) for phase in ("P", "S"))
-            if not self.suffices(with_p, with_s, len(own)):
-                continue
-            time_s = own["delay_s"].mean()
-            residual_s = own["delay_s"] - time_s
-            name = event_id(own["pick_id"].tolist())
-            events.append(
-                {
-                    "event_id": name,
-                    "time": start + np.timedelta64(round(time_s * 1e6), "us"),
-                    "latitude": latitude[number],
-                    "longitude": longitude[number],
-                    "depth_km": sources["depth_km"].to_numpy()[number],
-                    "n_p": int((own["phase"] == "P").sum()),
-                    "n_s": int((own["phase"] == "S").sum()),
-                    "rms_s": float(np.sqrt(np.mean(residual_s**2))),
-                    "magnitude_type": "",
-                    "method": self.name,
-                    "status": "associated",
-                }
-            )
-            assignments.append(own.assign(event_id=name, residual_s=residual_s))
-        if not events:
-            return Catalog(empty(EVENTS), empty(ASSIGNMENTS), picks)
-        return Catalog(
-            validate(pd.DataFrame(events), EVENTS), validate(pd.concat(assignments), ASSIGNMENTS), picks
         )

@@ -20,7 +20,7 @@ half a window of it, from the picks 1.5 L + m + b around it, gives exactly the e
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seisflow.association.base import BORDER_S, Associator
-from seisflow.association.candidates import Candidate, candidates_of, catalog_of, settle
+from seisflow.association.candidates import Candidate, catalog_of, settle
+from seisflow.association.cells import candidates_in_cells
 from seisflow.earth import sites_of
 from seisflow.keys import Window, seconds
 from seisflow.tables import PICKS, Catalog, validate
@@ -73,8 +74,8 @@ def associate_windows(
         first, last = np.searchsorted(times, [wide.start, wide.end])
         if last - first < associator.n_picks:
             return []
-        catalog = associator.associate(picks.iloc[first:last].reset_index(drop=True), stations, velocity)
-        events = settle(candidates_of(catalog, associator), associator)
+        own_picks = picks.iloc[first:last].reset_index(drop=True)
+        events = candidates_in_cells(own_picks, stations, associator, velocity)
         return [event for event in events if near.holds(event.time)]
 
     with ThreadPoolExecutor(associator.threads) as pool:
@@ -131,8 +132,43 @@ def explain_empty(picks: pd.DataFrame, stations: pd.DataFrame, associator: Assoc
     ]
     if short:
         return f"{there}: too few for an event, for which {', '.join(short)}"
+    together = _most_together(picks, names, associator.margin_s)
+    apart = [
+        f"{n} where {key} is {getattr(associator, key)}"
+        for key, n in together.items()
+        if n < getattr(associator, key)
+    ]
+    if apart:
+        return (
+            f"{there}, but never enough within {associator.margin_s:.0f} s, the longest travel time: at most "
+            f"{', '.join(apart)}; pick with lower thresholds, or lower these counts"
+        )
     wanted = ", ".join(f"{key} {getattr(associator, key)}" for key in counts)
     return (
         f"{there}, but no {associator.n_picks} of them fit one origin within the tolerances; an event needs "
         f"{wanted}; look at the velocity model, the station coordinates and clocks, then at lower counts"
     )
+
+
+def _most_together(picks: pd.DataFrame, names: pd.Series[str], span_s: float) -> dict[str, int]:
+    """Return for each count that an event needs the most there is of it in any time of length `span_s`."""
+    order = np.argsort(picks["time"].to_numpy(), kind="stable")
+    times = picks["time"].to_numpy(dtype="datetime64[ns]")[order]
+    kinds = list(zip(names.to_numpy()[order], picks["phase"].to_numpy()[order], strict=True))
+    first = np.searchsorted(times, times - seconds(span_s))
+    held: Counter[tuple[str, str]] = Counter()
+    stations: dict[str, set[str]] = {"P": set(), "S": set()}
+    most = dict.fromkeys(("n_picks", "min_stations", "n_p_picks", "n_s_picks", "n_p_and_s_picks"), 0)
+    left = 0
+    for last, (station, phase) in enumerate(kinds):
+        held[station, phase] += 1
+        stations.setdefault(phase, set()).add(station)
+        for gone in kinds[left : first[last]]:
+            held[gone] -= 1
+            if not held[gone]:
+                stations[gone[1]].discard(gone[0])
+        left = max(left, int(first[last]))
+        with_p, with_s = stations["P"], stations["S"]
+        now = (last - left + 1, len(with_p | with_s), len(with_p), len(with_s), len(with_p & with_s))
+        most = {key: max(n, seen) for (key, n), seen in zip(most.items(), now, strict=True)}
+    return most

@@ -65,14 +65,13 @@ def test_a_network_of_a_few_hundred_metres_is_a_matter_of_scale() -> None:
 
 def test_the_travel_time_file_holds_our_travel_times() -> None:
     network = Network.of(made_sequence(1).stations)
-    content = network.table(CRUST, depth_km=(-1.0, 9.0), edge_km=10.0, unit_km=0.5)
+    content = network.table(CRUST, depth_km=(-1.0, 9.0), farthest_km=160.0, unit_km=0.5)
     n_distance, n_depth, step = struct.unpack_from("iid", content)
     times = np.frombuffer(content, offset=16).reshape(2, n_distance, n_depth)
     assert step == 1.0
     expected = TravelTimes(CRUST).first_arrival("S", 40 * 0.5, -1.0 + 6 * 0.5, network.datum_km)
     assert times[1, 40, 6] * 0.5 == pytest.approx(float(expected))
-    east, north = network.limits_km(10.0)
-    assert 0.5 * (n_distance - 2) >= np.hypot(np.ptp(east), np.ptp(north))
+    assert 0.5 * (n_distance - 2) >= 160.0
     assert -1.0 + 0.5 * (n_depth - 2) >= 9.0
 
 
@@ -107,8 +106,9 @@ def test_both_epochs_of_a_station_serve() -> None:
 
 
 def test_margins_follow_the_largest_distance() -> None:
-    assert PyOcto().margin_s == pytest.approx(np.hypot(200.0, 30.0) / 2.5)
-    assert stitching_margin_s(PyOcto()) == pytest.approx(1.5 * 1200.0 + PyOcto().margin_s + 10.0)
+    mine = PyOcto(max_distance_km=200.0, depth_max_km=30.0)
+    assert mine.margin_s == pytest.approx(np.hypot(200.0, 30.0) / 2.5)
+    assert stitching_margin_s(mine) == pytest.approx(1.5 * 1200.0 + mine.margin_s + 10.0)
 
 
 @pytest.mark.parametrize(

@@ -126,11 +126,17 @@ near_a_border = st.builds(
     overlap=st.integers(0, 3),
     jitter_s=st.sampled_from([0.0, 9.0, 60.0]),
     late_s=st.sampled_from([0.0, 40.0]),
+    cell_deg=st.sampled_from([None, 10.0]),
 )
 def test_any_cut_gives_the_same_events(
-    picks: pd.DataFrame, cuts: list[float], overlap: int, jitter_s: float, late_s: float
+    picks: pd.DataFrame,
+    cuts: list[float],
+    overlap: int,
+    jitter_s: float,
+    late_s: float,
+    cell_deg: float | None,
 ) -> None:
-    associator = Clusters(overlap=overlap, jitter_s=jitter_s, late_s=late_s)
+    associator = Clusters(overlap=overlap, jitter_s=jitter_s, late_s=late_s, cell_deg=cell_deg)
     whole = associate_picks(picks, STATIONS_OF_SIX, associator, CRUST)
     parts = chunked(picks, associator, cuts)
     assert_frame_equal(whole.events, parts.events)
@@ -180,7 +186,21 @@ class TestExplainEmpty:
             "for which min_stations is 3, n_s_picks is 2"
         )
 
+    def test_says_that_picks_are_too_far_apart_in_time(self) -> None:
+        """Enough stations over the hour, but never three within the 20 s that waves travel."""
+        picks = picks_at([0.0, 15.0, 300.0, 310.0, 600.0], list("ABCDE"))
+        reason = explain_empty(picks, STATIONS_OF_SIX, Clusters())
+        assert "never enough within 20 s" in reason
+        assert "at most 2 where n_picks is 3, 2 where min_stations is 3" in reason
+
+    def test_counts_stations_with_both_phases_at_one_time(self) -> None:
+        both = picks_at([0.0, 5.0, 100.0, 200.0], list("ABCA"))
+        both["phase"] = ["P", "P", "P", "S"]
+        reason = explain_empty(both, STATIONS_OF_SIX, Clusters(n_picks=2, min_stations=3, n_p_and_s_picks=1))
+        assert "1 with both" in reason
+        assert "at most 2 where min_stations is 3, 0 where n_p_and_s_picks is 1" in reason
+
     def test_points_at_the_model_where_the_counts_suffice(self) -> None:
-        reason = explain_empty(picks_at([0.0, 50.0, 99.0], list("ABC")), STATIONS_OF_SIX, Clusters())
+        reason = explain_empty(picks_at([0.0, 5.0, 9.0], list("ABC")), STATIONS_OF_SIX, Clusters())
         assert "no 3 of them fit one origin" in reason
         assert "velocity model" in reason

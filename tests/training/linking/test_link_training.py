@@ -134,6 +134,19 @@ def test_batches_are_the_same_from_wherever_they_are_asked_for() -> None:
     assert all(int(one.max()) <= int(other.min()) for one, other in pairwise(ordered))
 
 
+def test_no_sequence_is_seen_twice() -> None:
+    ground = Ground.of(SITES, Frame.of_stations(SITES), CRUST, LIGHT)
+    batches = Batches(LIGHT, ground, 1, "training", 8, 4)
+    seen = [
+        batch.features[: int(n), k].numpy().tobytes()
+        for batch in map(batches.batch, range(12))
+        for k, n in enumerate(batch.real.sum(0))
+        if n > 3
+    ]
+    assert len(seen) > 70
+    assert len(set(seen)) == len(seen)
+
+
 def test_padding_and_linked_picks_of_a_batch() -> None:
     ground = Ground.of(SITES, Frame.of_stations(SITES), CRUST, LIGHT)
     features, linked, real = Batches(LIGHT, ground, 1, "training", 8, 4).batch(0)
