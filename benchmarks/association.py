@@ -178,9 +178,9 @@ def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # more cost GaMMA more than they give
     cases = all_cases()
     if chosen.quick:
-        short = {"64s": Japan(n_events=30), "10s": Japan(n_events=30, mean_gap_s=10.0)}
+        short = {"64s": Japan(n_events=20), "10s": Japan(n_events=20, mean_gap_s=10.0)}
         cases = [case._replace(scenario=short[case.name]) for case in cases if case.name in short]
-        cases.append(Case("subduction", "subduction", Subduction(n_events=12)))
+        cases.append(Case("subduction", "subduction", Subduction(n_events=6)))
     if chosen.scenarios:
         cases = [case for case in cases if case.name.startswith(tuple(chosen.scenarios))]
     if not cases:
