@@ -51,11 +51,17 @@ class PickerContract(ABC):
         data, _ = swarm(2, duration_s=200.0)
         pd.testing.assert_frame_equal(pick_phases(dataset(data), picker), pick_phases(dataset(data), picker))
 
+    rounding: float = 0.0
+    """How much a probability may depend on the batch: torch sums in another order in another batch."""
+
     @settings(max_examples=10, suppress_health_check=UNHARMFUL)
     @given(cut=st.integers(1, 29_999), seed=st.integers(0, 3))
     def test_every_pick_is_found_once_wherever_the_record_is_cut(
         self, picker: Picker, cut: int, seed: int
     ) -> None:
+        self.find_once(picker, cut, seed)
+
+    def find_once(self, picker: Picker, cut: int, seed: int) -> None:
         data, _ = swarm(seed)
         waveforms = dataset(data)
         midnight = WHOLE[0] + np.timedelta64(cut * 10, "ms")
@@ -65,7 +71,10 @@ class PickerContract(ABC):
             wide = window.widened(picker.margin_s)
             inside = wide.holds(waveforms["time"].to_numpy())
             parts.append(pick_phases(waveforms.isel(time=inside), picker, window))
-        pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), uncut)
+        together = pd.concat(parts, ignore_index=True)
+        assert (together["probability"] - uncut["probability"]).abs().max() <= self.rounding or not len(uncut)
+        together["probability"] = uncut["probability"]
+        pd.testing.assert_frame_equal(together, uncut)
 
     def test_no_pick_lies_in_a_gap(self, picker: Picker) -> None:
         data, _ = swarm(4, duration_s=300.0)

@@ -48,12 +48,12 @@ def record(name: str, kind: str) -> tuple[NDArray[np.float64], str]:
     """Return a record, hard in one way and some windows of a class long, and its components."""
     n = {"Skynet": 100_000, "GPD": 12_000, "EQTP": 14_000}.get(name, 40_000)
     data = gappy(n) if kind == "gappy" else swarm(6, duration_s=n / 100)[0]
-    components = {"vertical": "Z", "two": "EZ", "numbered": "Z12"}.get(kind, "ZNE")
+    components = {"vertical": "Z", "two": "EZ", "level": "NE", "numbered": "Z12"}.get(kind, "ZNE")
     names = {"1": "N", "2": "E"}
     return data[["ZNE".index(names.get(letter, letter)) for letter in components]], components
 
 
-@pytest.mark.parametrize("kind", ["gappy", "vertical", "two", "numbered"])
+@pytest.mark.parametrize("kind", ["gappy", "vertical", "two", "level", "numbered"])
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_a_class_gives_seisbenchs_picks(tmp_path: Path, name: str, kind: str) -> None:
     model, picker = both(name, tmp_path)
