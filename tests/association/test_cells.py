@@ -59,7 +59,9 @@ class Places(Associator):
         for number, own in picks.groupby(breaks):
             wrong_deg = self.jitter_km / KM_PER_DEG * (((digest + 7919 * int(number)) % 2001) / 1000.0 - 1.0)
             name = event_id(own["pick_id"].tolist())
-            middle = sites.loc[own.index, "longitude"].mean() + wrong_deg
+            places = sites.loc[own.index, "longitude"]
+            apart = (places - places.iloc[0] + 180.0) % 360.0 - 180.0  # also across the date line
+            middle = places.iloc[0] + apart.mean() + wrong_deg
             longitude = (middle + 180.0) % 360.0 - 180.0
             events.append({"event_id": name, "time": own["time"].iloc[0], "longitude": longitude})
             assignments.append(own[["pick_id"]].assign(event_id=name, residual_s=0.0, distance_km=1.0))
