@@ -46,7 +46,7 @@ def both(name: str, folder: Path, **more: Any) -> tuple[Any, NetworkPicker]:
 
 def record(name: str, kind: str) -> tuple[NDArray[np.float64], str]:
     """Return a record, hard in one way and some windows of a class long, and its components."""
-    n = {"Skynet": 100_000, "GPD": 12_000, "EQTP": 14_000}.get(name, 40_000)
+    n = {"Skynet": 100_000, "GPD": 12_000, "EQTP": 40_000 if kind == "gappy" else 14_000}.get(name, 40_000)
     data = gappy(n) if kind == "gappy" else swarm(6, duration_s=n / 100)[0]
     components = {"vertical": "Z", "two": "EZ", "level": "NE", "numbered": "Z12"}.get(kind, "ZNE")
     names = {"1": "N", "2": "E"}
