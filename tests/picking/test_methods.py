@@ -54,7 +54,7 @@ class TestBundled(PickerContract):
 
 
 class TestEQTransformer(PickerContract):
-    rounding = 1.1e-5
+    rounding = 1e-4
 
     @pytest.fixture
     def picker(self, tmp_path: Path) -> Picker:
