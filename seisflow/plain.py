@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from seisflow.archive import read_inventory, read_stations
+from seisflow.archive import read_stations
 from seisflow.association import Associator, associate_picks
 from seisflow.earth import VelocityModel
 from seisflow.errors import ArchiveError, WaveformError, WorkflowError
@@ -18,15 +18,16 @@ from seisflow.export import export_catalog
 from seisflow.keys import Period, StationDay, Window
 from seisflow.location import Locator, locate_events
 from seisflow.method import build
-from seisflow.picking import Motion, Picker, pick_phases
+from seisflow.picking import Picker
 from seisflow.picking.polarity.first_swing import FirstSwing
+from seisflow.run.picking import StationDayPicker
 from seisflow.run.results import read_catalog
 from seisflow.tables import ASSIGNMENTS, EVENTS, PICKS, Catalog, concatenate, read_table, write_parquet
-from seisflow.waveforms import Amplitudes, Preparation, prepare_waveforms, restore_motion
+from seisflow.waveforms import Amplitudes, Preparation, prepare_waveforms
+from seisflow.workflow import Stations
 
 if TYPE_CHECKING:
     import xarray as xr
-    from numpy.typing import NDArray
 
     from seisflow.traces import ChannelTraces
 
@@ -80,8 +81,8 @@ def pick_files(
         raise WorkflowError("a span (--from, --to) says what a figure shows; they need --figure")
     method = cast(Picker, _method("picking", picker, settings))
     preparation = Preparation(sampling_rate_hz=method.sampling_rate_hz)
-    polarity = FirstSwing()
-    amplitudes = Amplitudes(remove_response="none" if inventory is None else "velocity")
+    responses = None if inventory is None else Stations(inventory=str(inventory)).responses
+    station_day = StationDayPicker(method, FirstSwing(), Amplitudes(), responses)
     stations, problems = _read(files)
     units = list(_station_days(stations))
     if span is not None and not any(key.window.intersection(span) for key, _ in units):
@@ -90,21 +91,21 @@ def pick_files(
         )
     found = []
     for key, channels in units:
-        reach_s = method.amplitude_margin_s + amplitudes.margin_s
-        wide = key.window.widened(max(method.margin_s, polarity.margin_s, reach_s))
+        wide = key.window.widened(station_day.margin_s)
         try:
             site = _nowhere(key.network, key.station)
             waveforms = prepare_waveforms(channels, preparation, wide, site)
-            motion = None if inventory is None else _motion(waveforms, inventory, amplitudes, problems)
-            found.append(pick_phases(waveforms, method, key.window, polarity, motion))
+            picks, missing = station_day.pick(waveforms, key.window)
+            found.append(picks)
+            problems += missing
             if figure is not None:
                 path = figure if len(units) == 1 else figure.with_stem(f"{figure.stem}.{_file_name(key)}")
-                _draw(waveforms, found[-1], method, key.window, span, path)
+                _draw(waveforms, picks, method, key.window, span, path)
         except WaveformError as error:
             problems.append(f"{key}: {error}")
-    picks = concatenate(found, PICKS).sort_values(["time", "pick_id"], ignore_index=True)
-    _write(picks, out)
-    return len(picks), problems
+    table = concatenate(found, PICKS).sort_values(["time", "pick_id"], ignore_index=True)
+    _write(table, out)
+    return len(table), problems
 
 
 def associate_files(
@@ -172,19 +173,6 @@ def _station_days(
         period = Period(np.datetime64(first_ns, "ns"), np.datetime64(last_ns, "ns"))
         for day in period.days():
             yield StationDay(network, station, period.window_of(day)), channels
-
-
-def _motion(waveforms: xr.Dataset, inventory: Path, amplitudes: Amplitudes, problems: list[str]) -> Motion:
-    """Return what gives the ground motion of a station; what lacks a response becomes a problem."""
-
-    def motion(spans: NDArray[np.int64]) -> xr.Dataset:
-        codes = (str(waveforms.coords[name].item()) for name in ("network", "station"))
-        responses = read_inventory(inventory, select=[".".join(codes)])
-        restored = restore_motion(waveforms, spans, responses, amplitudes.lowest_frequency_hz)
-        problems.extend(f"{problem}; amplitudes in counts" for problem in restored.attrs["problems"])
-        return restored
-
-    return motion
 
 
 def _nowhere(network: str, station: str) -> Mapping[str, Any]:

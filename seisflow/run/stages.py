@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from seisflow.errors import MetadataError
 from seisflow.keys import Window
+from seisflow.run.picking import StationDayPicker
 from seisflow.run.units import Job, Unit, digest
 from seisflow.tables import ASSIGNMENTS, AVAILABILITY, EVENTS, PICKS, Catalog
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import xarray as xr
-    from numpy.typing import NDArray
 
     from seisflow.run.parts import Parts
     from seisflow.run.plan import Plan
@@ -150,19 +150,14 @@ class Picking(Stage):
     @cached_property
     def reach_s(self) -> float:
         """Return the margins of picking and of preparation together."""
-        return self.picking_margin_s + self.workflow.preparation.margin_s
+        return self.picking.margin_s + self.workflow.preparation.margin_s
 
     @cached_property
-    def picking_margin_s(self) -> float:
-        """Return the seconds of waveform on which picks at the ends of a window depend."""
+    def picking(self) -> StationDayPicker:
+        """Return what makes the picks of a prepared station-day."""
         workflow = self.workflow
-        picker, polarity = workflow.picking, workflow.polarity
-        restoring_s = workflow.amplitudes.margin_s if workflow.wants_responses else 0.0
-        return max(
-            picker.margin_s,
-            picker.amplitude_margin_s + restoring_s,
-            polarity.margin_s if polarity is not None else 0.0,
-        )
+        responses = workflow.stations.responses if workflow.wants_responses else None
+        return StationDayPicker(workflow.picking, workflow.polarity, workflow.amplitudes, responses)
 
     def fetch(self, job: Job) -> Mapping[str, bytes]:
         """Return the files of a station-day, where they lie on no local disk."""
@@ -185,12 +180,11 @@ class Picking(Stage):
         self, job: Job, stations: pd.DataFrame, parts: Parts | None, contents: Mapping[str, bytes]
     ) -> Outcome:
         """Read, prepare and pick one station-day, margins included; picks and availability of the day."""
-        from seisflow.picking import pick_phases
         from seisflow.waveforms import prepare_waveforms
 
         workflow, key = self.workflow, job.unit.key
         site = _site(stations, key)
-        wide = key.window.widened(self.picking_margin_s)
+        wide = key.window.widened(self.picking.margin_s)
         preparation = workflow.preparation
         span = wide.widened(preparation.margin_s)
         traces = workflow.archive.read(job.unit.uris, span, contents, preparation.bands)
@@ -200,21 +194,9 @@ class Picking(Stage):
         waveforms = prepare_waveforms(traces, preparation, wide, site, inventory)
         notes = [*traces.problems, *waveforms.attrs.get("problems", ())]
         del traces, contents  # as large as the dataset
-        motion = partial(self._motion, waveforms, notes) if workflow.wants_responses else None
-        picks = pick_phases(waveforms, workflow.picking, key.window, workflow.polarity, motion)
-        return Outcome(
-            {"picks": picks, "availability": _availability(waveforms, key.window)}, "; ".join(notes)
-        )
-
-    def _motion(self, waveforms: xr.Dataset, notes: list[str], spans: NDArray[np.int64]) -> xr.Dataset:
-        """Return the ground motion around the picks of a station-day; what lacks a response is noted."""
-        from seisflow.waveforms import restore_motion
-
-        codes = (str(waveforms.coords[name].item()) for name in ("network", "station"))
-        inventory = self.workflow.stations.responses(*codes)
-        restored = restore_motion(waveforms, spans, inventory, self.workflow.amplitudes.lowest_frequency_hz)
-        notes += [f"{problem}; amplitudes in counts" for problem in restored.attrs["problems"]]
-        return restored
+        picks, problems = self.picking.pick(waveforms, key.window)
+        availability = _availability(waveforms, key.window)
+        return Outcome({"picks": picks, "availability": availability}, "; ".join([*notes, *problems]))
 
 
 class Association(Stage):

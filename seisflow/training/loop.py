@@ -15,6 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -42,11 +43,15 @@ class Loop(ABC, Generic[Network]):
     ----------
     recipe : BaseRecipe
     folder : Path
-    network : torch.nn.Module
-        Trained in place.
+    build : callable
+        Makes the network with random weights, which follow from the recipe's seed.
+    start : dict of Tensor, optional
+        Weights to begin with instead.
 
     Attributes
     ----------
+    network : torch.nn.Module
+        What is trained.
     mean : torch.nn.Module
         The network with the running mean of the weights: what a training is for.
     step : int
@@ -55,8 +60,20 @@ class Loop(ABC, Generic[Network]):
         A row for each report.
     """
 
-    def __init__(self, recipe: BaseRecipe, folder: Path, network: Network) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        recipe: BaseRecipe,
+        folder: Path,
+        build: Callable[[], Network],
+        start: dict[str, Tensor] | None = None,
+    ) -> None:
+        torch.set_num_threads(recipe.threads)
+        torch.backends.cudnn.deterministic = True
+        torch.manual_seed(recipe.seed)
+        network = build()
+        if start is not None:
+            network.load_state_dict(start)
+        self.folder, self.start = folder, start
         self.device = recipe.torch_device()
         self.step = 0
         self.curves: list[dict[str, float]] = []
@@ -70,6 +87,16 @@ class Loop(ABC, Generic[Network]):
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a hash of all that decides the weights."""
+
+    @cached_property
+    def _digest(self) -> str:
+        """The fingerprint, taken once: real records may be gigabytes."""
+        return self.fingerprint()
+
+    def _start_bytes(self) -> bytes:
+        """Return the weights begun with, for the fingerprint."""
+        values = [value for _, value in sorted((self.start or {}).items())]
+        return b"".join(value.detach().cpu().contiguous().numpy().tobytes() for value in values)
 
     @abstractmethod
     def _loss(self) -> Tensor:
@@ -94,7 +121,7 @@ class Loop(ABC, Generic[Network]):
             raise WorkflowError(f"{path}: there is no training to resume; leave out --resume") from error
         except Exception as error:  # torch raises many kinds for a damaged file
             raise WorkflowError(f"{path}: the checkpoint cannot be read: {error}") from error
-        if state["recipe"] != self.fingerprint():
+        if state["recipe"] != self._digest:
             raise WorkflowError(
                 f"{path}: the checkpoint belongs to another recipe; use the options of the first call, or "
                 "another --out"
@@ -134,7 +161,7 @@ class Loop(ABC, Generic[Network]):
         path = self.folder / CHECKPOINT
         part = path.with_suffix(".part")
         state: dict[str, Any] = {
-            "recipe": self.fingerprint(),
+            "recipe": self._digest,
             "network": self.network.state_dict(),
             "mean": self.mean.state_dict(),
             "optimiser": self.optimiser.state_dict(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -41,22 +40,15 @@ class Trainer(Loop[BundledNetwork]):
         start: dict[str, Tensor] | None = None,
         recordings: Recordings | None = None,
     ) -> None:
-        self.recipe, self.start, self.recordings = recipe, start, recordings
-        torch.set_num_threads(recipe.threads)
-        torch.backends.cudnn.deterministic = True
-        torch.manual_seed(recipe.seed)
-        network = BundledNetwork(recipe.widths, recipe.n_deep)
-        if start is not None:
-            network.load_state_dict(start)
-        super().__init__(recipe, folder, network)
+        self.recipe, self.recordings = recipe, recordings
+        super().__init__(recipe, folder, lambda: BundledNetwork(recipe.widths, recipe.n_deep), start)
         self.pool = Pool(recipe.seed, recipe.n_shards, recipe.shard_size, self.device)
         self.validation = Validation(recipe.seed, recipe.n_validation, self.device)
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides the weights: recipe, real records, and weights begun with."""
         hasher = hashlib.blake2b(self.recipe.fingerprint().encode(), digest_size=8)
-        for _, value in sorted((self.start or {}).items()):
-            hasher.update(value.detach().cpu().contiguous().numpy().tobytes())
+        hasher.update(self._start_bytes())
         if self.recordings:
             hasher.update(self.recordings.traces.tobytes() + self.recordings.onsets.tobytes())
         return hasher.hexdigest()

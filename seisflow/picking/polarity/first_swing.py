@@ -93,10 +93,7 @@ class FirstSwing(PolarityReader):
         noise, moved = moved[:, :n_noise], moved[:, n_noise:]
         largest = np.abs(noise - noise.mean(axis=1, keepdims=True)).max(axis=1)
         signs = np.zeros(len(onsets), np.int64)
-        signs[is_whole] = [
-            self._sign(motion, level, 2 * n_early + 1, n_swing)
-            for motion, level in zip(moved, largest, strict=True)
-        ]
+        signs[is_whole] = self._first_swings(moved, largest, 2 * n_early + 1, n_swing)
         return signs
 
     def _filtered(self, windows: NDArray[np.float32], rate_hz: float) -> NDArray[np.float64]:
@@ -109,20 +106,21 @@ class FirstSwing(PolarityReader):
         filtered: NDArray[np.float64] = sosfilt(sections, windows.astype("f8"), axis=1, zi=rest)[0]
         return filtered
 
-    def _sign(self, motion: NDArray[np.float64], noise: float, n_onset: int, n_swing: int) -> int:
-        """Return the sign of the first swing of a motion that begins at the earliest possible onset."""
+    def _first_swings(
+        self, motion: NDArray[np.float64], noise: NDArray[np.float64], n_onset: int, n_swing: int
+    ) -> NDArray[np.int64]:
+        """Return the signs of the first swings of motions that begin at the earliest possible onset."""
         import numpy as np
 
-        exceeds = np.flatnonzero(np.abs(motion[:n_onset]) > self.threshold * noise)
-        if not len(exceeds) or noise <= 0:
-            return 0
-        first = int(exceeds[0])
-        sign = 1 if motion[first] > 0 else -1
-        swing = sign * motion[first : first + n_swing]
-        ends = np.flatnonzero(swing <= 0)
-        if not len(ends):
-            return 0
-        top = float(swing[: ends[0]].max())
-        other_way = float((-sign * motion[: first + 1]).max())
-        is_clear = top >= self.clearness * noise and top >= self.contrast * max(other_way, 0.0)
-        return sign if is_clear else 0
+        exceeds = np.abs(motion[:, :n_onset]) > self.threshold * noise[:, None]
+        first = exceeds.argmax(axis=1)[:, None]
+        sign = np.where(np.take_along_axis(motion, first, axis=1) > 0, 1, -1)
+        swing = sign * np.take_along_axis(motion, first + np.arange(n_swing), axis=1)
+        is_over = np.logical_or.accumulate(swing <= 0, axis=1)
+        top = np.where(is_over, 0.0, swing).max(axis=1)
+        until_first = np.arange(n_onset) <= first
+        other_way = np.where(until_first, -sign * motion[:, :n_onset], 0.0).max(axis=1)
+        is_clear = exceeds.any(axis=1) & (noise > 0) & is_over[:, -1]
+        is_clear &= (top >= self.clearness * noise) & (top >= self.contrast * other_way)
+        signs: NDArray[np.int64] = np.where(is_clear, sign[:, 0], 0)
+        return signs

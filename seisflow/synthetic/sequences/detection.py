@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import Field
 
+from seisflow.synthetic.scenario import random_stream
 from seisflow.synthetic.sequences.onsets import Earthquakes, Onsets, distances_km, onsets_of
-from seisflow.synthetic.sequences.sequence import with_errors
+from seisflow.synthetic.sequences.sequence import (
+    PickSequence,
+    SequenceScenario,
+    sequence_of,
+    with_errors,
+    with_false_onsets,
+)
+from seisflow.synthetic.sequences.velocities import IASP91
 from seisflow.synthetic.sources import gutenberg_richter
 
 if TYPE_CHECKING:
@@ -16,7 +26,9 @@ if TYPE_CHECKING:
     from seisflow.earth import VelocityModel
     from seisflow.synthetic.sequences.sites import Sites
 
-__all__ = ["detectable_sources", "picked_onsets"]
+__all__ = ["DetectionScenario"]
+
+DAY_S = 86400.0
 
 REACH_KM, REACH_PER_MAGNITUDE_KM = 80.0, 120.0
 EDGE_SHARE, EDGE_LEAST_KM = 0.1, 30.0
@@ -32,47 +44,59 @@ MAGNITUDES = (-0.5, 7.0)
 BATCH = 4000
 
 
-class Places(Protocol):
-    """Draws n places of earthquakes."""
-
-    def __call__(self, stream: np.random.Generator, n: int) -> tuple[NDArray[np.float64], ...]:
-        """Return east, north and depth, km, shape (n,) each."""
-        ...
-
-
-def detectable_sources(
-    stream: np.random.Generator, n: int, duration_s: float, places: Places, sites: Sites
-) -> tuple[Earthquakes, NDArray[np.bool_]]:
-    """Return n earthquakes that are seen well enough, by origin time, and which of their phases are seen.
-
-    Magnitudes follow Gutenberg and Richter's law with b = 1; most small ones are drawn in vain.
-
-    Returns
-    -------
-    sources : Earthquakes
-    seen : array of bool, shape (n, n_site, 2)
+class DetectionScenario(SequenceScenario):
+    """A day of earthquakes, each picked where its magnitude and distance let it be seen.
 
     References
     ----------
     Münchmeyer (2024), PyOcto: A high-throughput seismic phase associator, Seismica 3 (1),
     doi:10.26443/seismica.v3i1.1130, section on synthetic scenarios.
     """
-    kept: list[tuple[NDArray[np.float64], ...]] = []
-    masks: list[NDArray[np.bool_]] = []
-    while sum(map(len, masks)) < n:
-        east_km, north_km, depth_km = places(stream, BATCH)
-        magnitude = gutenberg_richter(stream, BATCH, 1.0, MAGNITUDES)
-        time_s = stream.uniform(0.0, duration_s, BATCH)
-        seen = _seen(stream, Earthquakes(time_s, east_km, north_km, depth_km, magnitude), sites)
-        enough = (seen.sum(axis=(1, 2)) >= MIN_PICKS) & (seen.all(axis=2).sum(axis=1) >= MIN_BOTH)
-        kept.append(tuple(part[enough] for part in (time_s, east_km, north_km, depth_km, magnitude)))
-        masks.append(seen[enough])
-    parts = [np.concatenate(part)[:n] for part in zip(*kept, strict=True)]
-    order = np.argsort(parts[0])
-    return Earthquakes(*(part[order] for part in parts)), np.concatenate(masks)[:n][order]
+
+    n_events: Annotated[int, Field(ge=1)] = 500
+    """Earthquakes in the day."""
+    false_factor: Annotated[float, Field(ge=0)] = 0.3
+    """False picks for each true one."""
+
+    @abstractmethod
+    def sites(self) -> Sites:
+        """Return the stations."""
+
+    @abstractmethod
+    def places(self, stream: np.random.Generator, n: int) -> tuple[NDArray[np.float64], ...]:
+        """Draw n places of earthquakes: east, north and depth, km, shape (n,) each."""
+
+    def make(self, seed: int) -> PickSequence:
+        """Return the sequence of a seed."""
+        stream, sites = random_stream(seed, self.name), self.sites()
+        sources, seen = self._sources(stream, sites)
+        onsets = _picked(stream, seen, sources, sites, IASP91)
+        onsets = with_false_onsets(stream, onsets, self.false_factor, len(sites), (0.0, DAY_S))
+        return sequence_of(sources, sites, onsets, IASP91, self.start)
+
+    def _sources(self, stream: np.random.Generator, sites: Sites) -> tuple[Earthquakes, NDArray[np.bool_]]:
+        """Return earthquakes that are seen well enough, by origin time, and which of their phases are seen.
+
+        Magnitudes follow Gutenberg and Richter's law with b = 1; most small ones are drawn in vain. The
+        second array has the shape (n_event, n_site, 2).
+        """
+        kept: list[tuple[NDArray[np.float64], ...]] = []
+        masks: list[NDArray[np.bool_]] = []
+        while sum(map(len, masks)) < self.n_events:
+            east_km, north_km, depth_km = self.places(stream, BATCH)
+            magnitude = gutenberg_richter(stream, BATCH, 1.0, MAGNITUDES)
+            time_s = stream.uniform(0.0, DAY_S, BATCH)
+            seen = _seen(stream, Earthquakes(time_s, east_km, north_km, depth_km, magnitude), sites)
+            enough = (seen.sum(axis=(1, 2)) >= MIN_PICKS) & (seen.all(axis=2).sum(axis=1) >= MIN_BOTH)
+            kept.append(tuple(part[enough] for part in (time_s, east_km, north_km, depth_km, magnitude)))
+            masks.append(seen[enough])
+        parts = [np.concatenate(part)[: self.n_events] for part in zip(*kept, strict=True)]
+        order = np.argsort(parts[0])
+        mask = np.concatenate(masks)[: self.n_events]
+        return Earthquakes(*(part[order] for part in parts)), mask[order]
 
 
-def picked_onsets(
+def _picked(
     stream: np.random.Generator,
     seen: NDArray[np.bool_],
     sources: Earthquakes,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from seisflow.synthetic.sequences.sites import Sites
 
-__all__ = ["PHASES", "Earthquakes", "Onsets", "distances_km", "false_onsets", "onsets_of", "travel_times_s"]
+__all__ = ["PHASES", "Earthquakes", "Onsets", "distances_km", "false_onsets", "onsets_of"]
 
 PHASES = ("P", "S")
 
@@ -83,26 +83,6 @@ def distances_km(sources: Earthquakes, sites: Sites) -> NDArray[np.float64]:
     return distance
 
 
-def travel_times_s(
-    event: NDArray[np.int64],
-    site: NDArray[np.int64],
-    phase: NDArray[np.int64],
-    sources: Earthquakes,
-    sites: Sites,
-    velocity: VelocityModel,
-) -> NDArray[np.float64]:
-    """Return exact travel times of first arrivals for chosen pairs, to the true elevation; shape (n,)."""
-    distance = np.hypot(
-        sources.east_km[event] - sites.east_km[site], sources.north_km[event] - sites.north_km[site]
-    )
-    travel, table = np.empty(len(event)), TravelTimes(velocity)
-    for number, name in enumerate(PHASES):
-        of = phase == number
-        receiver_km = -sites.elevation_m[site[of]] / 1000.0
-        travel[of] = table.first_arrival(name, distance[of], sources.depth_km[event[of]], receiver_km)
-    return travel
-
-
 def onsets_of(
     seen: NDArray[np.bool_],
     sources: Earthquakes,
@@ -120,11 +100,15 @@ def onsets_of(
     velocity : VelocityModel
     """
     event, site, phase = np.nonzero(seen)
-    travel_s = travel_times_s(event, site, phase, sources, sites, velocity)
     distance = np.hypot(
         sources.east_km[event] - sites.east_km[site], sources.north_km[event] - sites.north_km[site]
     )
-    return Onsets(event, site, phase, sources.time_s[event] + travel_s, np.zeros(len(event)), distance)
+    time_s, times = sources.time_s[event], TravelTimes(velocity)
+    for number, name in enumerate(PHASES):  # exact, to the true elevation
+        of = phase == number
+        receiver_km = -sites.elevation_m[site[of]] / 1000.0
+        time_s[of] += times.first_arrival(name, distance[of], sources.depth_km[event[of]], receiver_km)
+    return Onsets(event, site, phase, time_s, np.zeros(len(event)), distance)
 
 
 def false_onsets(stream: np.random.Generator, n: int, n_site: int, span_s: tuple[float, float]) -> Onsets:

@@ -41,14 +41,8 @@ class LinkTrainer(Loop[LinkNetwork]):
     def __init__(
         self, recipe: LinkRecipe, folder: Path, ground: Ground, start: dict[str, Tensor] | None = None
     ) -> None:
-        self.recipe, self.ground, self.start = recipe, ground, start
-        torch.set_num_threads(recipe.threads)
-        torch.backends.cudnn.deterministic = True
-        torch.manual_seed(recipe.seed)
-        network = LinkNetwork(recipe.n_neurons, recipe.n_layers)
-        if start is not None:
-            network.load_state_dict(start)
-        super().__init__(recipe, folder, network)
+        self.recipe, self.ground = recipe, ground
+        super().__init__(recipe, folder, lambda: LinkNetwork(recipe.n_neurons, recipe.n_layers), start)
         self.held_out = HeldOut(recipe.rules, ground, recipe.seed, recipe.n_validation)
         self.batches = Batches(
             recipe.rules,
@@ -65,8 +59,7 @@ class LinkTrainer(Loop[LinkNetwork]):
         hasher = hashlib.blake2b(self.recipe.fingerprint().encode(), digest_size=8)
         for part in self.ground:
             hasher.update(np.asarray(part).tobytes())
-        for _, value in sorted((self.start or {}).items()):
-            hasher.update(value.detach().cpu().contiguous().numpy().tobytes())
+        hasher.update(self._start_bytes())
         return hasher.hexdigest()
 
     def _loss(self) -> Tensor:
