@@ -195,6 +195,13 @@ def _fill(
         return
     out.fill(np.nan)
     for layout in layouts:
+        if max(part.lengths.max() for part in layout.parts) < layout.rate_hz / grid.rate_hz:
+            rates_hz = f"{float(layout.rate_hz):g} Hz", f"{float(grid.rate_hz):g} Hz"
+            problems.append(
+                f"{channels.id_of(component)}: all records of {rates_hz[0]} are shorter than a sample of "
+                f"{rates_hz[1]} and left out"
+            )
+            continue
         merged = layout.merged()
         if len(merged.conflicts):
             problems.append(_conflict_line(channels.id_of(component), merged))

@@ -39,6 +39,7 @@ _BETA = 7.857
 """Kaiser's parameter for 80 dB in the stop band."""
 
 _PHASES = 256
+"""Positions of the filter to a sample of the lower rate."""
 
 
 def resample_onto(merged: Merged, grid: Grid, out: NDArray[np.float32]) -> None:
@@ -61,7 +62,9 @@ def resample_onto(merged: Merged, grid: Grid, out: NDArray[np.float32]) -> None:
 
 @lru_cache(maxsize=8)
 def filter_table(stretch: float) -> NDArray[np.float64]:
-    """Return the filter for each of 256 positions between two input samples, and the last again.
+    """Return the filter for positions between two input samples, the last one again.
+
+    They are 256 to a sample of the lower rate, so that the size of the table does not grow with `stretch`.
 
     Parameters
     ----------
@@ -70,12 +73,13 @@ def filter_table(stretch: float) -> NDArray[np.float64]:
 
     Returns
     -------
-    numpy.ndarray of float64, shape (257, 2 * half)
-        Row r weighs the input samples ``-half + 1 ... half`` for a time ``r / 256`` after sample 0;
+    numpy.ndarray of float64, shape (positions + 1, 2 * half)
+        Row r weighs the input samples ``-half + 1 ... half`` for a time ``r / positions`` after sample 0;
         every row sums to one.
     """
     half = int(np.ceil(HALF_WIDTH * stretch))
-    distance = np.arange(-half + 1, half + 1)[None, :] - np.arange(_PHASES + 1)[:, None] / _PHASES
+    phases = int(np.ceil(_PHASES / stretch))
+    distance = np.arange(-half + 1, half + 1)[None, :] - np.arange(phases + 1)[:, None] / phases
     window = np.i0(_BETA * np.sqrt(np.maximum(0.0, 1.0 - (distance / half) ** 2)))
     taps = window * np.sinc(2.0 * _CUTOFF / stretch * distance)
     table: NDArray[np.float64] = taps / taps.sum(axis=1, keepdims=True)

@@ -92,6 +92,15 @@ def test_a_wrong_number_of_samples_is_set_right(by: int) -> None:
 
 
 @pytest.mark.parametrize("by", [50, -50])
+def test_a_wrong_number_of_samples_without_a_witness_is_not_believed(by: int) -> None:
+    last = N_RECORDS - 1
+    count = struct.pack(">H", count_of(record(last)) + by)
+    traces = decoded(changed(CONTENT, last * RECORD + 30, count))
+    np.testing.assert_array_equal(on_grid(traces.channels), without(last))
+    assert f"{range_of(last)} (1 records) fail their integrity check" in only_line(traces)
+
+
+@pytest.mark.parametrize("by", [50, -50])
 def test_a_wrong_number_of_samples_beside_damaged_data_is_not_believed(by: int) -> None:
     count = struct.pack(">H", count_of(record(20)) + by)
     content = changed(CONTENT, 20 * RECORD + 30, count)

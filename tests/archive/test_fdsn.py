@@ -141,7 +141,8 @@ def test_one_connection_is_one_connection(centre: DataCentre, tmp_path: Path) ->
 
 
 DOWNLOAD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
 from seisflow.archive.fdsn import Fdsn
 from seisflow.keys import Period
 archive = Fdsn(root=sys.argv[1], provider=sys.argv[2], channels=("HH?",), requests_per_second=8.0)

@@ -136,3 +136,11 @@ def test_short_segments_do_not_fail() -> None:
     values = prepared(*parts, preparation=AT_100).waveform.values[0]
     assert np.isfinite(values).sum() == sum(int((n - 1) * 2.5) + 1 for n in range(1, 8))
     np.testing.assert_allclose(values[np.isfinite(values)], 7.0, rtol=1e-6)
+
+
+def test_a_record_of_a_rate_that_no_recorder_has_costs_itself_alone() -> None:
+    sound = sine(100.0, 5.0)
+    damaged = trace(np.arange(400.0), obspy.UTCDateTime("2014-08-24T12:00:10"), 1e9)
+    dataset = prepared(sound, damaged)
+    np.testing.assert_array_equal(dataset.waveform.values, prepared(sound).waveform.values)
+    assert "all records of 1e+09 Hz are shorter than a sample of 100 Hz" in dataset.attrs["problems"][0]

@@ -28,9 +28,9 @@ SAMPLE_TYPES = {1: "i4", 3: "i4", 4: "f4", 5: "f8", 10: "i4", 11: "i4"}
 
 
 def decode(
-    rows: NDArray[Any], buffer: NDArray[np.uint8], damage: Damage
+    rows: NDArray[Any], rate_hz: float, buffer: NDArray[np.uint8], damage: Damage
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Decode records that share a type of sample.
+    """Decode records of one channel and rate that share a type of sample.
 
     Returns
     -------
@@ -49,9 +49,10 @@ def decode(
     samples, verdicts, found = _decoded(rows, buffer, dtype)
     is_miscounted = verdicts == kernels.COUNT
     if is_miscounted.any():
+        is_miscounted &= _meet_the_next(rows, found, rate_hz)
         damage.add(
             "hold another number of samples than their header says; the samples agree with their "
-            "check value and are used",
+            "check value and the next record, and are used",
             rows[is_miscounted],
         )
         rows = rows.copy()
@@ -60,12 +61,24 @@ def decode(
     damage.add(
         "hold more samples than their header says; those are left out", rows[verdicts == kernels.EXTRA]
     )
-    is_bad = verdicts > kernels.EXTRA
+    is_bad = (verdicts == kernels.COUNT) | (verdicts > kernels.EXTRA)
     if is_bad.any():
         damage.add("fail their integrity check and are left out", rows[is_bad])
         samples = samples[np.repeat(~is_bad, rows["n"])]
         rows = rows[~is_bad]
     return rows, samples
+
+
+def _meet_the_next(
+    rows: NDArray[Any], counts: NDArray[np.int64], rate_hz: float
+) -> NDArray[np.bool_]:
+    """Return whether each record, if it held so many samples, would end where another begins."""
+    half_ns = 0.5e9 / rate_hz
+    starts_ns = np.sort(rows["start_ns"])
+    ends_ns = rows["start_ns"] + np.rint(counts * 1e9 / rate_hz).astype(np.int64)
+    nearest = np.searchsorted(starts_ns, ends_ns - half_ns)
+    meets: NDArray[np.bool_] = starts_ns[np.minimum(nearest, len(rows) - 1)] - ends_ns <= half_ns
+    return meets & (nearest < len(rows))
 
 
 def _decoded(

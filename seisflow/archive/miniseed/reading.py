@@ -90,7 +90,7 @@ def read_miniseed(
             channels += decode_foreign(rows, file.buffer, damage)
             continue
         else:
-            rows, samples = decode(rows, file.buffer, damage)
+            rows, samples = decode(rows, rate_hz, file.buffer, damage)
         if len(rows):
             report_jumps(rows, np.full(int(rows["stream"].max()) + 1, rate_hz), damage)
             channels.append(traces_of(rows, rate_hz, codes, samples))

@@ -19,8 +19,8 @@ __all__ = ["COUNT", "EXTRA", "SOUND", "decode_steim", "gather_words"]
 
 SOUND, COUNT, EXTRA, UNSOUND, ILLEGAL = 0, 1, 2, 3, 4
 """What is found in a Steim record: all is well; the frames hold another number of samples than the
-header says, and their check value agrees; differences beyond the last sample; a check value that does
-not agree; a frame that no encoder writes."""
+header says, and their check value agrees; zero differences beyond the last sample; a check value that
+does not agree; a frame that no encoder writes."""
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -110,9 +110,9 @@ def _steim(
                 k += 1
     if k == n:
         return (SOUND if x == check else UNSOUND), k
-    if k > n and at_end == check:
-        return EXTRA, k
-    return (COUNT if k > 0 and x == check else UNSOUND), k
+    if k == 0 or x != check:
+        return UNSOUND, k
+    return (EXTRA if k > n and at_end == check else COUNT), k
 
 
 @numba.njit(cache=True, nogil=True)
