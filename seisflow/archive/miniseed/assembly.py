@@ -69,9 +69,7 @@ def decode(
     return rows, samples
 
 
-def _meet_the_next(
-    rows: NDArray[Any], counts: NDArray[np.int64], rate_hz: float
-) -> NDArray[np.bool_]:
+def _meet_the_next(rows: NDArray[Any], counts: NDArray[np.int64], rate_hz: float) -> NDArray[np.bool_]:
     """Return whether each record, if it held so many samples, would end where another begins."""
     half_ns = 0.5e9 / rate_hz
     starts_ns = np.sort(rows["start_ns"])
