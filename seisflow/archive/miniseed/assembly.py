@@ -75,8 +75,9 @@ def _meet_the_next(rows: NDArray[Any], counts: NDArray[np.int64], rate_hz: float
     starts_ns = np.sort(rows["start_ns"])
     ends_ns = rows["start_ns"] + np.rint(counts * 1e9 / rate_hz).astype(np.int64)
     nearest = np.searchsorted(starts_ns, ends_ns - half_ns)
-    meets: NDArray[np.bool_] = starts_ns[np.minimum(nearest, len(rows) - 1)] - ends_ns <= half_ns
-    return meets & (nearest < len(rows))
+    waits_ns = starts_ns[np.minimum(nearest, len(rows) - 1)] - ends_ns
+    meets: NDArray[np.bool_] = (nearest < len(rows)) & (waits_ns <= half_ns)
+    return meets
 
 
 def _decoded(
