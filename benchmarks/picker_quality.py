@@ -55,7 +55,7 @@ RATE_HZ = 100.0
 TOLERANCES_S = (0.1, 0.5)
 N_BEFORE_P = 2900
 """Samples of a real record in which there should be no onset: P lies at 3,000."""
-N_SIMULATED, N_MADE, SEED = 400, 200, 987_654
+N_SIMULATED, N_SIMULATED_QUICK, N_MADE, SEED = 1200, 80, 600, 987_654
 QUICK = 5
 """In a quick run every fifth record is looked at."""
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -306,7 +306,7 @@ def inputs_of(options: argparse.Namespace) -> tuple[Inputs, list[str]]:
     missing = [str(path) for path in [options.records, *options.noise] if not path.exists()]
     halves = real_records(options.records) if options.records.is_dir() else {}
     noises = [noise_of(file) for file in options.noise if file.is_file()]
-    simulated = simulated_records(N_SIMULATED // QUICK if options.quick else N_SIMULATED)
+    simulated = simulated_records(N_SIMULATED_QUICK if options.quick else N_SIMULATED)
     if options.quick:
         halves = {half: records[::QUICK] for half, records in halves.items()}
         noises = []

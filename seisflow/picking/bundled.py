@@ -15,7 +15,7 @@ from seisflow.picking.network import NetworkPicker, rows_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from seisflow.picking.inference.engine import ContinuousModel
+    from seisflow.picking.inference.continuous import ContinuousModel
     from seisflow.picking.inference.stacking import Piece
     from seisflow.picking.inference.triggers import PeakFinder
     from seisflow.picking.weights import Weights
@@ -71,7 +71,8 @@ class Bundled(NetworkPicker):
         return PeakFinder(threshold, threshold / 2, round(self.separation_s * RATE_HZ))
 
     def _pieces(self, waveforms: xr.Dataset) -> Iterator[Piece]:
-        from seisflow.picking.inference.engine import annotate_trace, sample_number, traces_of
+        from seisflow.picking.inference.continuous import annotate_trace
+        from seisflow.picking.inference.engine import sample_number, traces_of
         from seisflow.picking.inference.windows import finite_runs, near_edges
 
         data, rows = traces_of(waveforms), rows_of(waveforms, COMPONENTS)
@@ -88,7 +89,7 @@ class Bundled(NetworkPicker):
 @lru_cache(maxsize=4)
 def _model(weights: WeightFile, device: str) -> ContinuousModel:
     """Build the network of some weights once a process."""
-    from seisflow.picking.inference.engine import ContinuousModel
+    from seisflow.picking.inference.continuous import ContinuousModel
     from seisflow.picking.inference.sliding import Sliding
     from seisflow.picking.networks.bundled import BundledNetwork
 

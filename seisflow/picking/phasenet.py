@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from seisflow.picking.inference.engine import ContinuousModel, WindowModel
+    from seisflow.picking.inference.continuous import ContinuousModel
+    from seisflow.picking.inference.engine import WindowModel
     from seisflow.picking.inference.stacking import Piece
     from seisflow.picking.inference.triggers import PeakFinder, Trigger
     from seisflow.picking.networks.direct import DirectPhaseNet
@@ -35,6 +36,11 @@ N_CELL = 250
 """In continuous mode, samples between the knots of the sliding statistics where their rise is limited."""
 N_REACH = 2816
 """No output of the network depends on samples farther away; a multiple of the 256 of its lowest level."""
+N_LOWEST = 256
+"""Samples for each of the network's lowest level; windows of a multiple are padded as 3,000 samples are."""
+N_ENDS, N_NEAR_END, END_WEIGHT = (9 * N_LOWEST, 12 * N_LOWEST), 1408, 0.8
+"""In continuous mode, samples of the arrays by which the network also sees the ends of a record, from where
+on they count, and how much."""
 N_GUARD = 50
 """In continuous mode no picks so near to a gap's edge, samples."""
 N_SHORTEST = 300
@@ -57,7 +63,7 @@ class PhaseNet(NetworkPicker):
     """
 
     name: ClassVar[str] = "phasenet"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     mode: Literal["auto", "continuous", "windowed"] = "auto"
     """`continuous`, or `windowed`; auto is continuous for weights that divide by the standard deviation."""
@@ -125,7 +131,8 @@ class PhaseNet(NetworkPicker):
         yield from annotate_stretches(model, waveforms, rows, self._grid, self._placement(), filtering)
 
     def _continuous(self, waveforms: xr.Dataset, rows: NDArray[np.int64]) -> Iterator[Piece]:
-        from seisflow.picking.inference.engine import annotate_trace, sample_number, traces_of
+        from seisflow.picking.inference.continuous import annotate_trace
+        from seisflow.picking.inference.engine import sample_number, traces_of
         from seisflow.picking.inference.windows import finite_runs, near_edges
 
         data = traces_of(waveforms)
@@ -165,7 +172,7 @@ def _windowed(weights: Weights, device: str) -> WindowModel:
 
 @lru_cache(maxsize=4)
 def _continuous(weights: Weights, device: str, rise_limit: float | None) -> ContinuousModel:
-    from seisflow.picking.inference.engine import ContinuousModel
+    from seisflow.picking.inference.continuous import ContinuousModel, Ends
     from seisflow.picking.inference.sliding import Sliding
     from seisflow.picking.networks.direct import DirectPhaseNet
 
@@ -184,7 +191,8 @@ def _continuous(weights: Weights, device: str, rise_limit: float | None) -> Cont
     sliding = Sliding(N_STATISTICS, N_STATISTICS // 2)
     if rise_limit is not None:
         sliding = Sliding(N_STATISTICS, N_CELL, rise_limit)
-    return ContinuousModel(network, _classes(weights), sliding, N_REACH, n_chunk, n_batch)
+    ends = Ends(N_ENDS, N_LOWEST, N_NEAR_END, END_WEIGHT)
+    return ContinuousModel(network, _classes(weights), sliding, N_REACH, n_chunk, n_batch, ends)
 
 
 def _classes(weights: Weights) -> tuple[int, ...]:

@@ -20,8 +20,8 @@ from seisflow.picking.inference.sliding import Sliding, knots_of, normalise_into
 from seisflow.picking.inference.stacking import Piece, Stack
 from seisflow.picking.inference.triggers import Onsets, PeakFinder, Trigger
 from seisflow.picking.inference.windows import finite_runs, lay_windows, stretches
-from seisflow.picking.phasenet import N_REACH, PhaseNet
-from tests.picking.records import dataset, swarm
+from seisflow.picking.phasenet import N_GUARD, N_REACH, PhaseNet
+from tests.picking.records import START, dataset, swarm
 
 torch = pytest.importorskip("torch")
 
@@ -87,6 +87,48 @@ def test_curves_do_not_depend_on_the_cut(
     for phase, curve in picker.probabilities(part).items():
         inner = slice(n_margin, len(curve) - n_margin)
         np.testing.assert_allclose(curve[inner], whole[phase][cut : cut + length][inner], atol=1e-6)
+
+
+def test_near_the_ends_of_a_record_arrays_that_end_there_count(
+    sharp_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, stop = 700, 11_300
+    data, _ = swarm(1, duration_s=120.0)
+    data[:, :first] = data[:, stop:] = np.nan
+    picker = PhaseNet(weights=str(sharp_weights), mode="continuous", threads=1)
+    model = phasenet._continuous(picker._weights(), "cpu", picker.rise_limit)
+    assert model.ends is not None
+    found = picker.probabilities(dataset(data))
+    with monkeypatch.context() as patch:
+        patch.setattr(phasenet, "_continuous", lambda *_: replace(model, ends=None))
+        without = picker.probabilities(dataset(data))
+    order = ["ZNE".index(letter) for letter in picker._weights().model_args.get("component_order", "ZNE")]
+    normalised = np.zeros((3, data.shape[1]), np.float32)
+    lead = int((START - np.datetime64(0, "s")) / np.timedelta64(10, "ms")) % model.sliding.n_cell
+    for trace, out in zip(data[order].astype(np.float32), normalised, strict=True):
+        runs = np.array([[first, stop]])
+        knots = knots_of(trace, runs, lead, model.sliding)
+        normalise_into(out, 0, trace, runs, *knots, lead, model.sliding.n_cell)
+    near, weight = model.ends.n_near, model.ends.weight
+    at_start = [
+        model.network.forward_trace(normalised[:, first : first + n].copy())[:, :near]
+        for n in model.ends.n_windows
+    ]
+    at_stop = [
+        model.network.forward_trace(normalised[:, stop - n : stop].copy())[:, n - near :]
+        for n in model.ends.n_windows
+    ]
+    for phase, number in zip("PS", model.classes, strict=True):
+        expected = without[phase].copy()
+        for part, curves in ((slice(first, first + near), at_start), (slice(stop - near, stop), at_stop)):
+            mean = np.mean([curve[number] for curve in curves], axis=0)
+            expected[part] += weight * (mean - expected[part])
+        expected[: first + N_GUARD] = expected[stop - N_GUARD :] = 0
+        np.testing.assert_allclose(found[phase], expected, atol=1e-5)
+        np.testing.assert_array_equal(
+            found[phase][first + near : stop - near], without[phase][first + near : stop - near]
+        )
+        assert np.abs(found[phase] - without[phase]).max() > 0.03
 
 
 def test_nothing_reaches_farther_than_the_chunks_overlap(sharp_weights: Path) -> None:

@@ -1,4 +1,4 @@
-"""Inference over a record of any length: a network's windows or chunks in, finished pieces of curves out.
+"""Inference over a record of any length: a network's windows in, finished pieces of curves out.
 
 Only one batch is in memory at a time, beside the record itself: what a batch finishes is handed on at once.
 """
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +17,9 @@ from numpy.typing import NDArray
 
 from seisflow.picking.inference.filtering import filtered
 from seisflow.picking.inference.normalisation import SCALES, Scale, gather_windows
-from seisflow.picking.inference.sliding import Knots, Sliding, knots_of, normalise_into
 from seisflow.picking.inference.stacking import Overlay, Piece, Points, Stack, Stacking
 from seisflow.picking.inference.windows import (
     Grid,
-    Runs,
     Windows,
     as_seisbench_cuts,
     finite_runs,
@@ -37,12 +34,12 @@ if TYPE_CHECKING:
     from seisflow.picking.inference.forward import Network, Team
 
 __all__ = [
-    "ContinuousModel",
     "Placement",
     "WindowModel",
-    "annotate_trace",
+    "annotate_stretches",
     "annotate_windows",
     "sample_number",
+    "traces_of",
 ]
 
 
@@ -82,35 +79,6 @@ class WindowModel:
     blinding: tuple[int, int] = (0, 0)
     stacking: Stacking = "avg"
     point: int | None = None
-
-
-@dataclass(frozen=True)
-class ContinuousModel:
-    """A network that looks at records of any length, normalised by sliding statistics.
-
-    Attributes
-    ----------
-    network : callable or DirectPhaseNet
-        From chunks (chunk, channel, sample) to curves (chunk, class, sample).
-    classes : tuple of int
-        The classes wanted.
-    sliding : Sliding
-        How records are normalised.
-    n_reach : int
-        Samples on both sides of a chunk that are given to the network beside it; no output depends on
-        anything farther away.
-    n_chunk : int
-        Samples of a chunk without them; of no effect on the result.
-    n_batch : int
-        Chunks in one call of the network.
-    """
-
-    network: Network
-    classes: tuple[int, ...]
-    sliding: Sliding
-    n_reach: int
-    n_chunk: int
-    n_batch: int
 
 
 @dataclass(frozen=True)
@@ -273,116 +241,3 @@ class _WindowSource:
             )
 
         self._team.share(share, len(starts))
-
-
-def annotate_trace(
-    model: ContinuousModel,
-    data: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    runs: list[Runs],
-    first_sample: int,
-    placement: Placement,
-) -> Iterator[Piece]:
-    """Yield the curves of the wanted classes of a whole record, chunk by chunk.
-
-    Chunks lie at multiples of their length counted from 1970, so that the same data give the same
-    curves wherever the record is cut; chunks without data are zeros.
-
-    Parameters
-    ----------
-    model : ContinuousModel
-    data : ndarray of float32, shape (component, sample)
-    rows : ndarray of int64, shape (channel,)
-        Row of `data` for each channel of the network, -1 for absent ones.
-    runs : list of ndarray of int64, shape (run, 2)
-        The samples of each row that count.
-    first_sample : int
-        Number of the first sample, counted from 1970.
-    placement : Placement
-    """
-    from seisflow.picking.inference.forward import Team, device_of, outputs
-
-    n, n_chunk, n_reach = data.shape[1], model.n_chunk, model.n_reach
-    firsts = range(-(first_sample % n_chunk), n, n_chunk)
-    n_batch = min(model.n_batch, len(firsts))
-    with Team(placement.threads) as team:
-        source = _ChunkSource(model, data, rows, runs, first_sample, team)
-        alive = [first for first in firsts if source.moves(first - n_reach, first + n_chunk + n_reach)]
-        batches = [alive[i : i + n_batch] for i in range(0, len(alive), n_batch)]
-        results = outputs(
-            model.network,
-            ((len(batch), partial(source.write, batch)) for batch in batches),
-            (n_batch, len(rows), n_chunk + 2 * n_reach),
-            device_of(placement.device),
-            team,
-        )
-        chunks = chain.from_iterable(results)
-        computed = set(alive)
-        for first in firsts:
-            low, high = max(first, 0), min(first + n_chunk, n)
-            curves = np.zeros((len(model.classes), high - low), np.float32)
-            if first in computed:
-                inner = slice(n_reach + low - first, n_reach + high - first)
-                np.take(next(chunks)[:, inner], model.classes, axis=0, out=curves)
-                source.silence(curves, low)
-            yield Piece(low, 1, curves, high == n)
-
-
-class _ChunkSource:
-    """Writes chunks of a record into arrays, normalised by sliding statistics."""
-
-    def __init__(
-        self,
-        model: ContinuousModel,
-        data: NDArray[np.float32],
-        rows: NDArray[np.int64],
-        runs: list[Runs],
-        first_sample: int,
-        team: Team,
-    ) -> None:
-        self._data, self._rows, self._runs, self._team = data, rows, runs, team
-        self._n_cell, self._n_reach = model.sliding.n_cell, model.n_reach
-        self._lead = first_sample % self._n_cell
-        used = rows[rows >= 0].tolist()
-        self._knots: dict[int, Knots] = {}
-
-        def share(part: slice) -> None:
-            for row in used[part]:
-                self._knots[row] = knots_of(data[row], runs[row], self._lead, model.sliding)
-
-        team.share(share, len(used))
-        n_cells = -(-(self._lead + data.shape[1]) // self._n_cell)
-        self._still = np.ones(n_cells, np.bool_)
-        for knots in self._knots.values():
-            self._still &= knots.deviation[:, 0] == 0
-
-    def moves(self, first: int, stop: int) -> bool:
-        """Whether any component moves between two samples."""
-        low, high = (max(sample + self._lead, 0) // self._n_cell for sample in (first, stop - 1))
-        return not self._still[low : high + 1].all()
-
-    def silence(self, curves: NDArray[np.float32], first: int) -> None:
-        """Set curves to zero in the cells where nothing moves."""
-        cells = (first + self._lead + np.arange(curves.shape[1])) // self._n_cell
-        curves[:, self._still[cells]] = 0
-
-    def write(self, chunks: list[int], into: NDArray[np.float32]) -> None:
-        """Fill an array (chunk, channel, sample) with chunks, `n_reach` on both sides included."""
-
-        def share(part: slice) -> None:
-            for chunk, traces in zip(chunks, into, strict=False):
-                for row, trace in zip(self._rows.tolist(), traces, strict=True):
-                    if row < 0:
-                        trace[part] = 0
-                        continue
-                    normalise_into(
-                        trace[part],
-                        chunk - self._n_reach + part.start,
-                        self._data[row],
-                        self._runs[row],
-                        *self._knots[row],
-                        self._lead,
-                        self._n_cell,
-                    )
-
-        self._team.share(share, into.shape[2])
