@@ -24,7 +24,7 @@ Seed = Annotated[int | None, typer.Option(help="Decides every random number.")]
 LearningRate = Annotated[float | None, typer.Option(help="Largest learning rate.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads.")]
-Seconds = Annotated[float | None, typer.Option(help="Stop after so long, to be resumed.")]
+Minutes = Annotated[float | None, typer.Option(help="Stop after so long, to be resumed.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the training in --out stopped.")]
 BeginWith = Annotated[str | None, typer.Option("--from", help="Weights to begin with: 'bundled' or a file.")]
 PicksFile = Annotated[
@@ -48,7 +48,7 @@ def picker(
     learning_rate: LearningRate = None,
     device: Device = None,
     threads: Threads = None,
-    seconds: Seconds = None,
+    minutes: Minutes = None,
     resume: Resume = False,
     begin_with: BeginWith = None,
     picks: PicksFile = None,
@@ -81,7 +81,7 @@ def picker(
             begin_with=begin_with,
             recordings=recordings,
             held_out=held_out,
-            seconds=seconds,
+            seconds=_seconds(minutes),
             resume=resume,
             show=lambda row: _show(row, read.steps),
         )
@@ -94,6 +94,10 @@ def picker(
             f"weights: {done.weights}\n"
             f"use them: seisflow pick ... --picker bundled --set weights={done.weights}"
         )
+
+
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else 60.0 * minutes
 
 
 def _recordings(
@@ -157,7 +161,7 @@ def phaselink(
     learning_rate: LearningRate = None,
     device: Device = None,
     threads: Threads = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so long, to be resumed.")] = None,
+    minutes: Minutes = None,
     resume: Resume = False,
     begin_with: Annotated[Path | None, typer.Option("--from", help="Weights to begin with.")] = None,
 ) -> None:
@@ -177,7 +181,7 @@ def phaselink(
             VelocityModel.read(velocity),
             out,
             begin_with=begin_with,
-            seconds=None if minutes is None else 60.0 * minutes,
+            seconds=_seconds(minutes),
             resume=resume,
             show=lambda row: _show_links(row, read.steps),
         )

@@ -215,7 +215,7 @@ def test_the_command_trains_stops_and_goes_on(tmp_path: Path) -> None:
     )
     out = tmp_path / "out"
     call = ["train", "picker", "--out", str(out), "--recipe", str(recipe)]
-    stopped = CliRunner().invoke(app, [*call, "--seconds", "0"])
+    stopped = CliRunner().invoke(app, [*call, "--minutes", "0"])
     assert "go on with --resume" in stopped.output
     done = CliRunner().invoke(app, [*call, "--resume"])
     assert done.exit_code == 0, done.output
