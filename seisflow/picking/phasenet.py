@@ -54,8 +54,9 @@ class PhaseNet(NetworkPicker):
 
     In mode `continuous` each component is divided by its sliding standard deviation after its sliding
     mean was removed, nearly as PhaseNet's own code does, and the network sees the whole record at
-    once; picks are maxima of the probability. In mode `windowed` it sees overlapping windows of 3,001
-    samples, each normalised by itself, whose outputs are averaged; picks are SeisBench's triggers.
+    once, near its ends also arrays that end there; picks are maxima of the probability. In mode
+    `windowed` it sees overlapping windows of 3,001 samples, each normalised by itself, whose outputs
+    are averaged; picks are SeisBench's triggers.
 
     References
     ----------

@@ -113,7 +113,7 @@ def annotate_trace(
     device = device_of(placement.device)
     with Team(placement.threads) as team:
         source = _Source(model.sliding, data, rows, runs, first_sample, team)
-        ends = list(_at_ends(model, source, device, team))
+        ends, weight = _at_ends(model, source, device, team), model.ends.weight if model.ends else 0.0
         alive = [first for first in firsts if source.moves(first - n_reach, first + n_chunk + n_reach)]
         batches = [alive[i : i + n_batch] for i in range(0, len(alive), n_batch)]
         results = outputs(
@@ -131,7 +131,7 @@ def annotate_trace(
             if first in computed:
                 inner = slice(n_reach + low - first, n_reach + high - first)
                 np.take(next(chunks)[:, inner], model.classes, axis=0, out=curves)
-                for begin, near, weight in ends:
+                for begin, near in ends.items():
                     _mix(curves, low, near, begin, weight)
                 source.silence(curves, low)
             yield Piece(low, 1, curves, high == n)
@@ -139,13 +139,13 @@ def annotate_trace(
 
 def _at_ends(
     model: ContinuousModel, source: _Source, device: str, team: Team
-) -> Iterator[tuple[int, NDArray[np.float32], float]]:
-    """Yield first sample, curves and weight of what the network says near both ends of a record."""
+) -> dict[int, NDArray[np.float32]]:
+    """Return what the network says near both ends of a record, by the first sample of the curves."""
     from seisflow.picking.inference.forward import outputs
 
     ends, (first, stop) = model.ends, source.bounds
     if ends is None or stop - first < ends.n_step:
-        return
+        return {}
     near = min(ends.n_near, (stop - first) // 2)
     lengths = sorted({min(n, (stop - first) // ends.n_step * ends.n_step) for n in ends.n_windows})
     means = np.zeros((2, len(model.classes), near), np.float32)
@@ -154,8 +154,7 @@ def _at_ends(
         (windows,) = outputs(model.network, [batch], (2, source.n_channels, n), device, team)
         begin, end = np.take(windows, model.classes, axis=1)
         means += np.stack([begin[:, :near], end[:, n - near :]]) / np.float32(len(lengths))
-    yield first, means[0], ends.weight
-    yield stop - near, means[1], ends.weight
+    return {first: means[0], stop - near: means[1]}
 
 
 def _mix(curves: NDArray[np.float32], low: int, near: NDArray[np.float32], begin: int, weight: float) -> None:
